@@ -1,0 +1,1 @@
+"""Speed, memory and learning, each as a ratio measured in one run: `python -m benchmarks`."""

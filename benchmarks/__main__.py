@@ -1,0 +1,79 @@
+"""`python -m benchmarks [NAME ...]`."""
+
+import os
+import sys
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+# Before torch is loaded: threads that wait must not spin, the physics needs the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import tyro
+
+from benchmarks import machine, results
+from benchmarks.catalogue import Entry, chosen
+from contract.errors import LandbridgeError
+
+_PAGE = Path("docs/benchmarks.md")
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count it
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Measure, print each ratio as soon as it is known, and write the page.
+
+    Benchmarks: engine, envpool, memory, deploy, learning. A page that is there keeps the results of the benchmarks that
+    are not run. `learning` takes hours; interrupted, it goes on where it was.
+
+    Examples:
+        python -m benchmarks
+        python -m benchmarks engine memory
+        python -m benchmarks --quick
+    """
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Which ones; all if none is named."""
+    quick: bool = False
+    """Small sizes and no learning: to see that it works. Writes nothing unless --out is given."""
+    out: Path | None = None
+    """The page; by default docs/benchmarks.md."""
+
+
+def main(argv: list[str]) -> int:
+    """Exit code: 0 when measured (whatever came out), 2 for wrong arguments, 130 when interrupted, else 1."""
+    arguments = tyro.cli(Arguments, args=argv, prog="python -m benchmarks")
+    page = arguments.out or (None if arguments.quick else _PAGE)
+    try:
+        entries = chosen(arguments.names, arguments.quick)
+        known = results.read(results.data_file(page)) if page else {}
+        for name, entry in entries.items():
+            _run(name, entry, arguments.quick, page, known)
+    except LandbridgeError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: what was measured is kept; the same command goes on with learning", file=sys.stderr)
+        return _INTERRUPTED
+    if page:
+        print(f"written to {page}")
+    return 0
+
+
+def _run(name: str, entry: Entry, quick: bool, page: Path | None, known: dict[str, results.Result]) -> None:
+    """Run one benchmark; the page is written after each row."""
+    print(f"{name}: {entry.title}", flush=True)
+    place = machine.describe() + ("; a quick look, not a measurement" if quick else "")
+    rows: tuple[results.Row, ...] = ()
+    for row in entry.make(quick).run():
+        rows = (*rows, row)
+        known[name] = results.Result(entry.title, entry.about, place, date.today().isoformat(), rows)
+        aim = f", aim {row.aim}: {row.verdict}" if row.aim else ""
+        print(f"  {row.what}: ratio {results.ratio_text(row.ratio)}{aim}  {row.note}", flush=True)
+        if page:
+            results.write(page, known)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The ground floor, numpy only: signals, rotations, robots, and the policy bundle."""

@@ -1,0 +1,29 @@
+"""Robot drivers behind one small interface (`deploy_robot.driver.Driver`)."""
+
+from collections.abc import Callable
+
+from contract.errors import UsageError
+from contract.robot import Robot
+from deploy_robot.driver import Driver
+from deploy_robot.drivers.emulated import EmulatedDriver
+
+_DRIVERS: dict[str, Callable[[Robot, str], Driver]] = {"emulated": EmulatedDriver}
+
+
+def names() -> list[str]:
+    """Names of the known drivers, sorted."""
+    return sorted(_DRIVERS)
+
+
+def load(name: str, robot: Robot, address: str = "") -> Driver:
+    """The driver called `name` for `robot`, not yet open.
+
+    Args:
+        address: where the robot is, in the driver's own terms; empty for its default. `emulated`: a UDP port.
+
+    Raises:
+        UsageError: no such driver, or an address that it cannot read.
+    """
+    if name not in _DRIVERS:
+        raise UsageError(f"unknown driver {name!r}; known drivers: {', '.join(names())}")
+    return _DRIVERS[name](robot, address)

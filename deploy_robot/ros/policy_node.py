@@ -1,0 +1,191 @@
+"""policy_node: a lifecycle node that runs a policy bundle on robot_node's sensors.
+
+    python -m deploy_robot.ros.policy_node --ros-args -p bundle:=PATH
+
+configure loads and verifies the bundle and replays its golden traces; activate starts publishing joint
+targets on `robot_node/joint_command`, each with the stamp of the sensor sample it was computed from. The node
+publishes nothing while its inputs are stale, and leaves what that means for the robot to the supervisor.
+
+Until the supervisor lets the policy drive, every step starts from zero memory, so that the policy takes over
+just as each of its training episodes began.
+"""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TwistStamped
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Imu, JointState
+
+from contract.errors import LandbridgeError, UsageError
+from deploy_robot.onnx_policy import OnnxPolicy, load_policy
+from deploy_robot.process import StopSignal, ask_for_real_time, run_process
+from deploy_robot.ring_log import RingLog, save_npz
+from deploy_robot.ros import conversions, qos, safety_report
+from deploy_robot.ros.parameters import declare, parameter
+from deploy_robot.ros.policy_inputs import CommandInput, SensorPair, SignalReader, check_inputs
+from deploy_robot.ros.spin import guarded, make_executor, run_paced
+from deploy_robot.supervisor import Mode
+
+_IDLE_PERIOD = 0.02  # s between turns of the loop while there is no policy
+_STALE_PERIODS = 3.0  # control periods without a new sensor sample after which nothing is published
+_LOG_CAPACITY = 200_000  # rows: over an hour at 50 Hz
+
+
+@dataclass(frozen=True)
+class PolicyNodeParameters:
+    """ROS parameters of the node."""
+
+    bundle: str = parameter("", "policy bundle, a directory or zip")
+    command_timeout: float = parameter(0.5, "s without cmd_vel after which the command is zero", 0.05, 10.0)
+    priority: int = parameter(40, "real-time priority to ask the system for; 0 for none", 0, 99)
+    log: str = parameter("", "npz file for timing, written at the end; empty for none")
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What configure makes of a bundle."""
+
+    policy: OnnxPolicy
+    reader: SignalReader
+    command: CommandInput
+
+
+class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in part
+    """Steps the graph once a control period while active. `tick` is one turn of the loop.
+
+    Args:
+        options: of `rclpy.node.Node`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("policy_node", **options)
+        self.settings = declare(self, PolicyNodeParameters)
+        self._loaded: _Loaded | None = None
+        self.active = False  # in the lifecycle's sense
+        self._robot_mode: Mode | None = None
+        self._sensors = SensorPair()
+        self._log = RingLog({"step_time": (), "step_duration": ()}, _LOG_CAPACITY)
+        # A lifecycle publisher is silent unless the node is active.
+        self._targets = self.create_lifecycle_publisher(JointState, "robot_node/joint_command", qos.STREAM_PUBLISHER)
+        for type_, topic, callback, profile in (
+            (JointState, "joint_states", self._on_joint_state, qos.STREAM_SUBSCRIBER),
+            (Imu, "imu", self._on_imu, qos.STREAM_SUBSCRIBER),
+            (TwistStamped, "cmd_vel", self._on_command, qos.STREAM_SUBSCRIBER),
+            (DiagnosticArray, "robot_node/safety", self._on_safety, qos.STATUS),
+        ):
+            self.create_subscription(type_, topic, guarded(callback, self._fail), profile)
+
+    @property
+    def period(self) -> float:
+        """Of the loop, s: the policy's control period."""
+        return self._loaded.policy.contract.control_period if self._loaded else _IDLE_PERIOD
+
+    def tick(self, now: float) -> None:
+        """One control period. Never raises: a failure is logged and deactivates the node."""
+        if not self.active or self._loaded is None:
+            return
+        try:
+            self._step(self._loaded, now)
+        except Exception as error:  # a loop that died silently would look like a slow one
+            self._fail(error)
+
+    def save_log(self) -> None:
+        """Write the timing log where the parameter says so. LandbridgeError where that fails."""
+        if self.settings.log:
+            save_npz(Path(self.settings.log), self._log.arrays())
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load, verify and replay the bundle; FAILURE with the reason in the log otherwise."""
+        try:
+            self._loaded = self._load()
+        except LandbridgeError as error:
+            self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start publishing."""
+        self.active = True
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop publishing."""
+        self.active = False
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget the bundle."""
+        self._loaded = None
+        return super().on_cleanup(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After an exception in a transition: back to unconfigured."""
+        self.active, self._loaded = False, None
+        return super().on_error(state)
+
+    def _load(self) -> _Loaded:
+        if not self.settings.bundle:
+            raise UsageError("parameter bundle of policy_node: give the path of a policy bundle")
+        policy = load_policy(Path(self.settings.bundle))
+        contract = policy.contract
+        check_inputs(contract)
+        return _Loaded(policy, SignalReader(contract), CommandInput(contract, self.settings.command_timeout))
+
+    def _step(self, loaded: _Loaded, now: float) -> None:
+        policy = loaded.policy
+        pair = self._sensors.newest(now, _STALE_PERIODS * policy.contract.control_period)
+        if pair is None:
+            self.get_logger().warning("no fresh sensors, no target", throttle_duration_sec=1.0)
+            return
+        if self._robot_mode is not Mode.ACTIVE:
+            policy.reset()
+        target = policy.step(loaded.reader.read(*pair, loaded.command.value(now)))[0]
+        names, stamp = policy.contract.joint_names, pair[0].header.stamp
+        self._targets.publish(conversions.joint_target_message(names, target, stamp))
+        self._log.append(now, time.monotonic() - now)
+
+    def _on_joint_state(self, message: JointState) -> None:
+        self._sensors.offer_joint(message, time.monotonic())
+
+    def _on_imu(self, message: Imu) -> None:
+        self._sensors.offer_imu(message, time.monotonic())
+
+    def _on_command(self, message: TwistStamped) -> None:
+        if self._loaded:
+            self._loaded.command.offer(conversions.velocity_command(message), time.monotonic())
+
+    def _on_safety(self, message: DiagnosticArray) -> None:
+        self._robot_mode = safety_report.from_message(message).mode
+
+    def _fail(self, error: Exception) -> None:
+        self.get_logger().error(f"{type(error).__name__}: {error}", throttle_duration_sec=1.0)
+        if self.active:
+            self.trigger_deactivate()
+
+
+def serve(stop: StopSignal) -> None:
+    """Run the node until a stop signal; LandbridgeError for a wrong parameter or a log that cannot be
+    written.
+    """
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = PolicyNode()
+        executor = make_executor(node.context)
+        executor.add_node(node)
+        ask_for_real_time(node.settings.priority)
+        run_paced(executor, lambda: node.period, node.tick, lambda: stop.received)
+        node.save_log()
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    sys.exit(run_process(serve))

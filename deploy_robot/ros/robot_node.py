@@ -1,0 +1,218 @@
+"""robot_node: owns the driver and the supervisor, and is the only way to the robot.
+
+    python -m deploy_robot.ros.robot_node --ros-args -p robot:=unitree_go2 -p bundle:=PATH -p driver:=emulated
+
+Publishes `joint_states`, `imu` (the same stamp for the same sample) and `~/safety`; takes joint targets on
+`~/joint_command` and requests on `~/stand`, `~/sit`, `~/arm`, `~/pause`, `~/estop` and `~/reset`. The
+supervisor decides on every command. On its way out, whatever the reason, the node leaves the robot damped.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Imu, JointState
+from std_srvs.srv import Trigger
+
+from contract import robots
+from contract.bundle import read_bundle
+from contract.robot import Robot
+from deploy_robot import drivers
+from deploy_robot.driver import Driver, RobotState
+from deploy_robot.process import StopSignal, ask_for_real_time, run_process
+from deploy_robot.ros import conversions, qos, safety_report
+from deploy_robot.ros.conversions import JointOrder, MessageError, StampClock
+from deploy_robot.ros.parameters import declare, parameter
+from deploy_robot.ros.robot_log import RobotLog
+from deploy_robot.ros.safety_report import SafetyReport
+from deploy_robot.ros.spin import guarded, make_executor, run_paced
+from deploy_robot.supervisor import Decision, Mode, Reaction, Supervisor, Target
+
+_REPORT_PERIOD = 0.5  # s between safety reports when nothing changes
+_LAST_TRIPS = 10  # that a report describes
+_LAST_COMMANDS = 3  # damping commands on the way out; a bus may lose one
+
+
+@dataclass(frozen=True)
+class RobotNodeParameters:
+    """ROS parameters of the node."""
+
+    robot: str = parameter("unitree_go2", "robot description: see `landbridge list`")
+    driver: str = parameter("emulated", "how to reach the robot")
+    address: str = parameter("", "where the driver finds the robot, in the driver's terms; empty for its default")
+    bundle: str = parameter("", "policy bundle whose gains and limits apply; empty for the robot's own")
+    rate: float = parameter(200.0, "control loop, Hz", 50.0, 1000.0)
+    imu_frame: str = parameter("imu", "frame of the imu messages")
+    priority: int = parameter(50, "real-time priority to ask the system for; 0 for none", 0, 99)
+    log: str = parameter("", "npz file for timing and trips, written at the end; empty for none")
+
+
+class RobotNode:
+    """Joins ROS, supervisor and driver. `tick` is one turn of the control loop."""
+
+    def __init__(
+        self, node: Node, robot: Robot, driver: Driver, supervisor: Supervisor, imu_frame: str = "imu"
+    ) -> None:
+        self.log = RobotLog()
+        self._node = node
+        self._robot = robot
+        self._driver = driver
+        self._supervisor = supervisor
+        self._imu_frame = imu_frame
+        self._clock = StampClock(node.get_clock().now().nanoseconds)
+        self._order = JointOrder(robot.joint_names)
+        self.target: Target | None = None  # the newest that came in
+        self._last_stamp: float | None = None
+        self._published: tuple[Mode, Reaction, int, int] | None = None
+        self._published_time = 0.0
+        self._trips: list[str] = []
+        self._trip_count = 0
+        self._refused = 0
+        self._joint_states = node.create_publisher(JointState, "joint_states", qos.STREAM_PUBLISHER)
+        self._imu = node.create_publisher(Imu, "imu", qos.STREAM_PUBLISHER)
+        self._safety = node.create_publisher(DiagnosticArray, "~/safety", qos.STATUS)
+        node.create_subscription(
+            JointState, "~/joint_command", guarded(self._on_command, self._fail), qos.STREAM_SUBSCRIBER
+        )
+        requests: dict[str, Callable[[float], tuple[bool, str]]] = {
+            "stand": supervisor.request_stand,
+            "sit": supervisor.request_sit,
+            "arm": supervisor.request_arm,
+            "pause": supervisor.request_pause,
+            "estop": lambda now: supervisor.request_stop(now, "emergency stop by the operator"),
+            "reset": supervisor.request_reset,
+        }
+        for name, request in requests.items():
+            node.create_service(Trigger, f"~/{name}", self._service(name, request))
+
+    def tick(self, now: float) -> None:
+        """Read, decide, write, publish. Never raises: a failure stops the robot and is logged."""
+        try:
+            state = self._read()
+            decision = self._supervisor.step(now, state, self.target)
+            self._driver.write(decision.command)
+            written = time.monotonic()
+            self.log.record(now, decision, self.target, written)
+            self._publish_state(state)
+            self._publish_safety(written, decision)
+        except Exception as error:  # this loop is the only way to the robot, and must outlive every fault
+            self._fail(error)
+            self.damp()
+
+    def _read(self) -> RobotState | None:
+        try:
+            return self._driver.read()
+        except Exception as error:  # the supervisor must have its turn even so: it is what stops the robot
+            self._fail(error)
+            return None
+
+    def damp(self) -> None:
+        """Write the damping command; a driver that fails is logged."""
+        try:
+            self._driver.write(self._supervisor.damping_command())
+        except Exception as error:
+            self._node.get_logger().error(f"the robot could not be damped: {error}", throttle_duration_sec=1.0)
+
+    def _on_command(self, message: JointState) -> None:
+        try:
+            target = self._order.read(message, "position")
+        except MessageError as error:
+            self._refused += 1
+            self._node.get_logger().error(f"joint command refused: {error}", throttle_duration_sec=1.0)
+            return
+        self.target = Target(self._clock.from_ros(message.header.stamp), time.monotonic(), target)
+
+    def _service(
+        self, name: str, request: Callable[[float], tuple[bool, str]]
+    ) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
+        def serve(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            try:
+                response.success, response.message = request(time.monotonic())
+            except Exception as error:  # as in `guarded`
+                self._fail(error)
+                response.success, response.message = False, f"{name} failed: {error}"
+            self._node.get_logger().info(f"{name}: {response.message}")
+            return response
+
+        return serve
+
+    def _fail(self, error: Exception) -> None:
+        reason = f"robot_node failed: {type(error).__name__}: {error}"
+        self._node.get_logger().error(reason, throttle_duration_sec=1.0)
+        self._supervisor.request_stop(time.monotonic(), reason)
+
+    def _publish_state(self, state: RobotState | None) -> None:
+        if state is None or state.stamp == self._last_stamp:
+            return
+        self._last_stamp = state.stamp
+        stamp = self._clock.to_ros(state.stamp)
+        self._joint_states.publish(conversions.joint_state_message(self._robot.joint_names, state, stamp))
+        self._imu.publish(conversions.imu_message(state, stamp, self._imu_frame))
+
+    def _publish_safety(self, now: float, decision: Decision) -> None:
+        for trip in decision.new_trips:
+            self._trip_count += 1
+            self._trips = [*self._trips, trip.message][-_LAST_TRIPS:]
+            self._node.get_logger().warning(f"{trip.reaction.name.lower()}: {trip.message}")
+        # The sentences in `causes` carry figures that change all the time, so they alone are no reason to
+        # publish.
+        news = (decision.mode, decision.reaction, self._trip_count, self._refused)
+        if news == self._published and now - self._published_time < _REPORT_PERIOD:
+            return
+        if self._published is None or self._published[0] is not decision.mode:
+            self._node.get_logger().info(f"mode: {decision.mode.value}")
+        self._published, self._published_time = news, now
+        report = SafetyReport(
+            decision.mode,
+            decision.reaction,
+            decision.causes,
+            self._trip_count,
+            tuple(self._trips),
+            self._refused,
+        )
+        self._safety.publish(safety_report.to_message(report, self._robot.name, self._clock.to_ros(now)))
+
+
+def serve(stop: StopSignal) -> None:
+    """Run the node until a stop signal.
+
+    Raises:
+        UsageError: a parameter that makes no sense.
+        BundleError: a bundle that is damaged, for another robot, or loosens a limit.
+        LandbridgeError: the robot does not answer, or the log cannot be written.
+    """
+    # rclpy's own handlers would end the context before the last damping command is on its way.
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    node = Node("robot_node")
+    try:
+        settings = declare(node, RobotNodeParameters)
+        robot = robots.load(settings.robot)
+        contract = read_bundle(Path(settings.bundle)).contract if settings.bundle else None
+        supervisor = Supervisor(robot, contract)
+        executor = make_executor(node.context)
+        executor.add_node(node)
+        with drivers.load(settings.driver, robot, settings.address) as driver:
+            robot_node = RobotNode(node, robot, driver, supervisor, settings.imu_frame)
+            if not ask_for_real_time(settings.priority):
+                node.get_logger().info("normal scheduling: a busy machine may delay the control loop")
+            try:
+                run_paced(executor, lambda: 1.0 / settings.rate, robot_node.tick, lambda: stop.received)
+            finally:
+                for _ in range(_LAST_COMMANDS):
+                    robot_node.damp()
+                    time.sleep(1.0 / settings.rate)
+        if settings.log:
+            robot_node.log.save(Path(settings.log))
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    sys.exit(run_process(serve))

@@ -1,0 +1,142 @@
+"""The processes that run a policy on a robot: the robot itself where it is emulated, robot_node, and
+policy_node.
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deploy_robot.children import Child, Children
+from deploy_robot.drivers.emulated_bus import DEFAULT_PORT
+from deploy_robot.ros_environment import applied, claimed_domain, environment, node_argv
+
+_READY_TIMEOUT = 60.0  # s; a busy machine imports slowly
+
+
+@dataclass(frozen=True)
+class RobotProcess:
+    """A program that plays the robot on this machine.
+
+    Attributes:
+        argv: program and arguments, for a robot, a UDP port, and the file that the truth shall go to.
+        ready: text that it prints when the robot is on its bus.
+    """
+
+    argv: Callable[[str, int, Path], Sequence[str]]
+    ready: str
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """What to start.
+
+    Attributes:
+        bundle: directory or zip.
+        robot: name of its description.
+        out: folder for the logs.
+        driver: how to reach the robot.
+        domain: ROS domain; None for a free one.
+        port: of an emulated robot; None for one that belongs to the domain.
+        namespace: of all nodes.
+    """
+
+    bundle: Path
+    robot: str
+    out: Path
+    driver: str = "emulated"
+    domain: int | None = None
+    port: int | None = None
+    namespace: str = ""
+
+
+class Stack:
+    """Inside its `with` block the ROS domain is held, and this process can join it; at its end all processes
+    have ended.
+
+    robot_node ends first and leaves the robot damped, the robot ends last.
+    """
+
+    domain: int
+    children: Children
+
+    def __init__(self, config: StackConfig, robot_process: RobotProcess | None = None) -> None:
+        self._config = config
+        self._robot_process = robot_process
+        self._contexts = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        out = self._config.out
+        with contextlib.ExitStack() as contexts:
+            self.domain = contexts.enter_context(claimed_domain(self._config.domain))
+            variables = environment(self.domain, out)
+            contexts.enter_context(applied(variables))
+            self.children = contexts.enter_context(Children(variables, out))
+            self._contexts = contexts.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._contexts.close()
+
+    @property
+    def port(self) -> int:
+        """Of an emulated robot. A domain belongs to one stack at a time, so a port that follows from it does
+        too.
+        """
+        return self._config.port or DEFAULT_PORT + 2 * self.domain
+
+    def start(self, check: Callable[[], None] = lambda: None) -> None:
+        """Start everything, and wait for the robot to be on its bus.
+
+        Args:
+            check: called again and again while waiting; raises to give up.
+
+        Raises:
+            LandbridgeError: a process could not be started or ended, with its reason.
+        """
+        for process in ("truth", "robot_node", "policy_node"):  # what an earlier run may have left
+            self._path(process).unlink(missing_ok=True)
+        robot = None
+        if self._robot_process is not None:
+            argv = self._robot_process.argv(self._config.robot, self.port, self._path("truth"))
+            robot = self.children.start("robot", argv)
+        self.start_policy_node()
+        if robot is not None and self._robot_process is not None:
+            robot.await_output(self._robot_process.ready, _READY_TIMEOUT, check)
+        self.start_robot_node()
+
+    def start_robot_node(self) -> Child:
+        """The driver and the supervisor."""
+        config = self._config
+        parameters = {
+            "robot": config.robot,
+            "driver": config.driver,
+            "address": str(self.port) if config.driver == "emulated" else "",
+        }
+        return self._start_node("robot_node", parameters)
+
+    def start_policy_node(self) -> Child:
+        """The policy, not yet configured."""
+        return self._start_node("policy_node", {})
+
+    def log_of(self, process: str) -> dict[str, NDArray[Any]]:
+        """What `robot_node` or `policy_node` logged, or the `truth` of an emulated robot; empty if there is
+        none.
+        """
+        path = self._path(process)
+        if not path.exists():
+            return {}
+        with np.load(path) as file:
+            return dict(file)
+
+    def _start_node(self, node: str, parameters: dict[str, Any]) -> Child:
+        config = self._config
+        common = {"bundle": str(config.bundle.resolve()), "log": str(self._path(node))}
+        return self.children.start(node, node_argv(node, config.namespace, parameters | common, config.out))
+
+    def _path(self, process: str) -> Path:
+        return self._config.out.resolve() / f"{process}.npz"

@@ -1,0 +1,1 @@
+"""What is randomised, from which distribution, and when."""

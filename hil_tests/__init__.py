@@ -1,0 +1,1 @@
+"""Hardware-in-the-loop: the emulated robot, faults, scenarios, verdicts."""

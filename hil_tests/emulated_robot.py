@@ -1,0 +1,161 @@
+"""The emulated robot as a process of its own: real time, a UDP bus, ground truth on exit.
+
+    python -m hil_tests.emulated_robot --robot unitree_go2 --port 47100 --seed 3 --log truth.npz
+
+It knows nothing of policies or ROS. It ends on SIGINT or SIGTERM, and then writes its log.
+"""
+
+import errno
+import json
+import socket
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import tyro
+
+from contract import robots
+from contract.errors import LandbridgeError, UsageError
+from deploy_robot.drivers.emulated_bus import DEFAULT_PORT, HOST, MAX_FRAME_SIZE
+from deploy_robot.process import StopSignal, ask_for_real_time, freeze_garbage, run_process
+from deploy_robot.ring_log import save_npz
+from hil_tests.robot_emulation import EmulationConfig, RobotEmulation
+from hil_tests.robot_process import READY
+
+_DATAGRAMS_A_TICK = 64  # a flood on the port must not hold up the physics
+_MAX_LAG = 0.1  # s behind real time after which the lost time is given up instead of caught up
+
+
+@dataclass(frozen=True)
+class EmulatedRobotConfig:
+    """An emulated robot on this machine."""
+
+    robot: str = "unitree_go2"
+    """Robot description."""
+    port: int = DEFAULT_PORT
+    """UDP port for commands; states go to the next one."""
+    seed: int = 0
+    """Seed of the hidden parameters and of the sensor noise."""
+    log: Path | None = None
+    """Where to write the ground truth (npz) at the end."""
+    priority: int = 60
+    """Real-time priority to ask the system for, above that of the nodes: a real robot needs none of their time."""
+    emulation: EmulationConfig = field(default_factory=EmulationConfig)
+    """How the robot behaves."""
+
+
+@dataclass
+class Timing:
+    """How well the process kept real time."""
+
+    ticks: int = 0
+    late_ticks: int = 0  # started more than one timestep after their time
+    lost_time: float = 0.0  # s that were given up
+    wall_time: float = 0.0  # s, from the start of the first tick to that of the last
+
+    def report(self, timestep: float) -> dict[str, float]:
+        """Share of late ticks, simulated over real time between the first tick and the last, and lost time."""
+        simulated = (self.ticks - 1) * timestep
+        return {
+            "late_share": self.late_ticks / max(self.ticks, 1),
+            "real_time_factor": simulated / self.wall_time if self.wall_time > 0.0 else 1.0,
+            "lost_time": self.lost_time,
+        }
+
+
+def serve(config: EmulatedRobotConfig, stop: StopSignal) -> None:
+    """Play the robot until a stop signal; then write the log.
+
+    Raises:
+        UsageError: unknown robot or impossible port.
+        LandbridgeError: the port is in use, the physics diverged, or the log cannot be written.
+    """
+    robot = robots.load(config.robot)
+    bus = _bind(config.port)
+    emulation = RobotEmulation(robot, config.emulation, config.seed)
+    timing = Timing()
+    ask_for_real_time(config.priority)
+    freeze_garbage()
+    print(f"{READY} {robot.title} on UDP port {config.port}, seed {config.seed}", flush=True)
+    try:
+        _run(emulation, bus, (HOST, config.port + 1), timing, stop)
+    finally:
+        bus.close()
+        report = {
+            "robot": config.robot,
+            "seed": config.seed,
+            "hidden": asdict(emulation.hidden),
+            "emulation": asdict(config.emulation),
+            "timing": timing.report(emulation.timestep),
+            "rejected_frames": emulation.rejected_frames,
+            "watchdog_trips": emulation.watchdog_trips,
+        }
+        if config.log is not None:
+            save_npz(config.log, emulation.ground_truth() | {"report": json.dumps(report)})
+        print(
+            "real-time factor {real_time_factor:.3f}, {late_share:.2%} of ticks late, {lost_time:.3f} s lost".format(
+                **timing.report(emulation.timestep)
+            ),
+            flush=True,
+        )
+
+
+def _bind(port: int) -> socket.socket:
+    if not 1024 <= port <= 65534:
+        raise UsageError(f"port {port}: must be from 1024 to 65534")
+    bus = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    bus.setblocking(False)
+    try:
+        bus.bind((HOST, port))
+    except OSError as error:
+        bus.close()
+        if error.errno != errno.EADDRINUSE:
+            raise LandbridgeError(f"cannot listen on UDP port {port}: {error.strerror}") from None
+        raise LandbridgeError(
+            f"UDP port {port} is in use: another emulated robot may be running; stop it, or give another port"
+        ) from None
+    return bus
+
+
+def _run(
+    emulation: RobotEmulation, bus: socket.socket, host: tuple[str, int], timing: Timing, stop: StopSignal
+) -> None:
+    """Tick at absolute deadlines on the steady clock; tick k has the time of its deadline."""
+    start = deadline = time.monotonic()
+    while not stop.received:
+        lag = time.monotonic() - deadline
+        if lag < 0.0:
+            time.sleep(-lag)
+        elif lag > _MAX_LAG:
+            timing.lost_time += lag
+            deadline += lag
+        timing.late_ticks += lag > emulation.timestep
+        timing.wall_time = time.monotonic() - start
+        for datagram in emulation.tick(deadline, _received(bus)):
+            try:
+                bus.sendto(datagram, host)
+            except BlockingIOError:
+                break  # a full bus: these states are lost
+        timing.ticks += 1
+        deadline += emulation.timestep
+
+
+def _received(bus: socket.socket) -> list[bytes]:
+    datagrams: list[bytes] = []
+    while len(datagrams) < _DATAGRAMS_A_TICK:
+        try:
+            datagrams.append(bus.recv(MAX_FRAME_SIZE + 1))
+        except BlockingIOError:
+            break
+    return datagrams
+
+
+def main() -> int:
+    """Entry point of `python -m hil_tests.emulated_robot`."""
+    config = tyro.cli(EmulatedRobotConfig, prog="python -m hil_tests.emulated_robot")
+    return run_process(lambda stop: serve(config, stop))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""`landbridge run BUNDLE`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count it
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run a policy bundle on a robot over ROS 2, under the safety supervisor.
+
+    Starts robot_node (driver and supervisor) and policy_node as processes of their own, and the emulated
+    robot as a third; the robot stands up, the policy takes over, follows one velocity command, and the robot
+    lies down again. Ends with how well it walked, how long everything took, and every trip of a safety
+    monitor. Ctrl-C ends it early and leaves the robot damped.
+
+    Exit code 0 if the robot did not fall, no monitor tripped, and the tracking error is small enough; else 1.
+
+    Examples:
+        landbridge run go2-velocity-flat.zip
+        landbridge run go2-velocity-flat.zip --robot emulated --seconds 20 --command 0.6,0,0
+        landbridge run runs/my-policy/bundle --command 0.3,0.2,-0.5 --seed 7 --out runs/turning
+    """
+
+    bundle: Annotated[Path, tyro.conf.Positional]
+    """Bundle directory or .zip."""
+    robot: str = "emulated"
+    """How to reach the robot: a driver; `emulated` starts a robot on this machine."""
+    seconds: float = 20.0
+    """How long the policy drives."""
+    command: str = "0.5,0,0"
+    """Velocity forwards and to the left (m/s) and yaw rate (rad/s), in the base frame: VX,VY,YAW_RATE."""
+    max_error: float = 0.25
+    """Largest mean tracking error that passes, m/s."""
+    seed: int = 0
+    """Of the emulated robot's hidden parameters and noise."""
+    out: Path | None = None
+    """Folder for summary.json and logs; by default runs/run-DATE-TIME."""
+    domain: int | None = None
+    """ROS domain; by default one that is free on this machine."""
+    port: int | None = None
+    """UDP port of the emulated robot; by default one that goes with the domain."""
+    namespace: str = ""
+    """ROS namespace of all nodes."""
+
+    def run(self) -> int:
+        """Exit code as above, 130 where interrupted; LandbridgeError where it could not be run."""
+        from datetime import datetime
+
+        from rich.console import Console
+
+        from deploy_robot.session import SessionConfig, run_session
+        from deploy_robot.session_display import live_status, print_summary
+        from hil_tests.robot_process import emulated_robot
+        from landbridge.arguments import velocity_command
+
+        out = self.out or Path("runs") / f"run-{datetime.now():%Y%m%d-%H%M%S}"
+        config = SessionConfig(
+            self.bundle,
+            out,
+            velocity_command(self.command),
+            self.seconds,
+            self.robot,
+            self.domain,
+            self.port,
+            self.namespace,
+        )
+        robot_process = emulated_robot(self.seed) if self.robot == "emulated" else None
+        console = Console(highlight=False)
+        with live_status(console, self.seconds) as show:
+            summary = run_session(config, robot_process, show)
+        print_summary(console, summary)
+        console.print(f"logs and summary.json in {out}")
+        if summary.interrupted:
+            console.print("interrupted")
+            return _INTERRUPTED
+        failures = summary.failures(self.max_error)
+        console.print(f"FAILED: {'; '.join(failures)}" if failures else "passed")
+        return 1 if failures else 0

@@ -1,0 +1,1 @@
+"""Networks, controllers, algorithms, training, export and evaluation of policies."""

@@ -1,0 +1,31 @@
+"""One file a recipe: task, randomisation, algorithm and budget; what `landbridge train NAME` means."""
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING
+
+from contract.errors import UsageError
+
+if TYPE_CHECKING:
+    from policies.recipe import Recipe
+
+_MODULES = {"go2-velocity-flat": "policies.recipes.go2_velocity_flat"}
+
+
+def names() -> list[str]:
+    """Recipes that exist."""
+    return sorted(_MODULES)
+
+
+def load(name: str) -> "Recipe":
+    """The recipe of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in _MODULES:
+        close = difflib.get_close_matches(name, _MODULES, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        raise UsageError(f"unknown recipe '{name}': known are {', '.join(names())}{hint}")
+    recipe: Recipe = importlib.import_module(_MODULES[name]).RECIPE
+    return recipe

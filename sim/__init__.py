@@ -1,0 +1,1 @@
+"""Engines, tasks, the vectorised environment, and rendering."""

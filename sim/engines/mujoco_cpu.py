@@ -1,0 +1,305 @@
+"""The default engine: MuJoCo on the CPU, stepped by `mujoco.rollout`'s thread pool, one model an environment."""
+
+import copy
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+from mujoco.rollout import Rollout
+from torch import Tensor
+
+from contract.errors import UsageError
+from contract.robot import Robot
+from sim.engines.engine import Capabilities, EngineState, Parameter, Trace
+from sim.engines.mujoco_model import SolverOptions, build_model
+
+# A base that moves faster than this has diverged: no robot of ours falls or is thrown at such a speed.
+MAX_SPEED = 100.0  # m/s and rad/s
+MAX_JOINT_SPEED = 500.0  # rad/s
+
+# Clock of an episode's start. Not 0, where MuJoCo sets the clock of a state that explodes: that must show.
+_START = 1.0  # s
+
+_MOTOR = {"motor_strength", "kp_factor", "kd_factor"}  # written together
+_INERTIAL = {"payload_mass", "base_com", "joint_armature"}
+
+
+class MujocoCpuEngine:
+    """`num_envs` robots on the processor's threads. See `sim.engines.engine.Engine`.
+
+    Args:
+        robot: the robot description.
+        num_envs: environments.
+        physics_dt: physics step in s.
+        decimation: physics steps a control period.
+        threads: physics threads; all cores if None, the calling thread if 0.
+        solver: MuJoCo's numerical settings.
+    """
+
+    name = "mujoco_cpu"
+
+    def __init__(
+        self,
+        robot: Robot,
+        *,
+        num_envs: int,
+        physics_dt: float = 0.005,
+        decimation: int = 4,
+        threads: int | None = None,
+        solver: SolverOptions | None = None,
+    ) -> None:
+        self.robot = robot
+        self.num_envs = num_envs
+        self.physics_dt = physics_dt
+        self.decimation = decimation
+        built = build_model(robot, physics_dt, solver)
+        self.contact_geoms = built.contact_geoms
+        self.foot_columns = tuple(built.contact_geoms.index(foot.geom) for foot in robot.feet)
+        self._built = built
+        self._base_body = built.model.body(robot.base_body).id
+        self._robot_geoms = np.array([built.model.geom(name).id for name in built.contact_geoms])
+
+        threads = len(os.sched_getaffinity(0)) if threads is None else threads
+        # MuJoCo would write MUJOCO_LOG.TXT into the working directory; a state that diverges is reported by `diverged`.
+        mujoco.set_mju_user_warning(lambda message: None)
+        self._pool = Rollout(nthread=threads)
+        self._models = [copy.copy(built.model) for _ in range(num_envs)]
+        self._data = [mujoco.MjData(built.model) for _ in range(max(1, threads))]
+        self._scratch = mujoco.MjData(built.model)
+        # A few chunks a thread: small enough to balance, large enough to cost nothing.
+        self._chunk = max(1, num_envs // (max(1, threads) * 8))
+
+        self.capabilities = Capabilities(_parameters(robot, built.model))
+        self._values = {
+            name: np.broadcast_to(np.asarray(p.nominal, dtype=np.float64), (num_envs, p.size)).copy()
+            for name, p in self.capabilities.parameters.items()
+        }
+
+        nq, nv, nj = built.model.nq, built.model.nv, robot.num_joints
+        nstate = mujoco.mj_stateSize(built.model, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+        if nstate != 1 + nq + nv:
+            raise ValueError(f"{robot.mjcf.name}: a state of {nstate} numbers holds more than time, qpos and qvel")
+        self._qpos, self._qvel = slice(1, 1 + nq), slice(1 + nq, 1 + nq + nv)
+        self._state = np.zeros((num_envs, nstate))
+        self._state[:, 0] = _START
+        self._state[:, self._qpos] = built.model.qpos0
+        self._control = np.zeros((num_envs, decimation, nj))
+        self._states = np.empty((num_envs, decimation, nstate))
+        self._sensors = np.empty((num_envs, decimation, built.model.nsensordata))
+        self.diverged = torch.zeros(num_envs, dtype=torch.bool)
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(num_envs, *shape)
+
+        self.state = EngineState(
+            root_pos=zeros(3),
+            root_quat=zeros(4),
+            root_lin_vel=zeros(3),
+            root_ang_vel=zeros(3),
+            joint_pos=zeros(nj),
+            joint_vel=zeros(nj),
+            joint_torque=zeros(nj),
+            contact_force=zeros(len(self.contact_geoms)),
+            foot_pos=zeros(len(robot.feet), 3),
+            foot_vel=zeros(len(robot.feet), 3),
+        )
+        self._read_state(np.repeat(self._state[:, None], decimation, axis=1))
+
+    # -- stepping ---------------------------------------------------------------------------------------------
+
+    def reset(
+        self,
+        ids: Tensor,
+        root_pos: Tensor,
+        root_quat: Tensor,
+        root_lin_vel: Tensor,
+        root_ang_vel: Tensor,
+        joint_pos: Tensor,
+        joint_vel: Tensor,
+    ) -> None:
+        rows = ids.numpy()
+        qpos = torch.cat([root_pos, root_quat, joint_pos], dim=1).double().numpy()
+        qvel = torch.cat([root_lin_vel, root_ang_vel, joint_vel], dim=1).double().numpy()
+        self._state[rows, 0] = _START
+        self._state[rows, self._qpos] = qpos
+        self._state[rows, self._qvel] = qvel
+        self.diverged[ids] = False
+        state = self.state
+        state.root_pos[ids], state.root_quat[ids] = root_pos, root_quat
+        state.root_lin_vel[ids], state.root_ang_vel[ids] = root_lin_vel, root_ang_vel
+        state.joint_pos[ids], state.joint_vel[ids] = joint_pos, joint_vel
+        state.joint_torque[ids] = 0.0
+        state.contact_force[ids] = 0.0
+        state.foot_vel[ids] = 0.0
+        state.foot_pos[ids] = self._foot_positions(rows)
+        trace = self.trace
+        trace.root_quat[ids] = root_quat[:, None]
+        trace.root_ang_vel[ids] = root_ang_vel[:, None]
+        trace.joint_pos[ids] = joint_pos[:, None]
+        trace.joint_vel[ids] = joint_vel[:, None]
+
+    def step(self, targets: Tensor) -> None:
+        self._control[:] = targets.numpy()
+        # MuJoCo answers a control that is not finite with zero and a warning; here it is a diverged environment.
+        bad = ~np.isfinite(self._control).all(axis=(1, 2))
+        self._control[bad] = 0.0
+        start = self._state[:, 0].copy()
+        self._pool.rollout(
+            self._models,
+            self._data,
+            self._state,
+            self._control,
+            skip_checks=True,
+            nstep=self.decimation,
+            state=self._states,
+            sensordata=self._sensors,
+            chunk_size=self._chunk,
+        )
+        end = self._states[:, -1]
+        # MuJoCo resets a state that explodes and rollout stops there: either way the clock is not where it should be.
+        late = np.abs(end[:, 0] - start - self.decimation * self.physics_dt) > 0.5 * self.physics_dt
+        speed = np.abs(end[:, self._qvel])
+        bad |= late | ~np.isfinite(end).all(axis=1) | ~np.isfinite(self._sensors[:, -1]).all(axis=1)
+        bad |= ~(speed[:, :6].max(axis=1) <= MAX_SPEED) | ~(speed[:, 6:].max(axis=1) <= MAX_JOINT_SPEED)
+        if bad.any():
+            self._states[bad] = self._state[bad, None]
+            self._sensors[bad] = 0.0
+        self._state[:] = end
+        self.diverged = torch.from_numpy(bad)
+        self._read_state(self._states)
+        self._read_sensors()
+
+    def push(self, ids: Tensor, lin_vel: Tensor, ang_vel: Tensor) -> None:
+        velocity = torch.cat([lin_vel, ang_vel], dim=1).double().numpy()
+        self._state[ids.numpy(), self._qvel.start : self._qvel.start + 6] += velocity
+        self.state.root_lin_vel[ids] += lin_vel
+        self.state.root_ang_vel[ids] += ang_vel
+
+    def _read_state(self, states: np.ndarray) -> None:
+        all_steps = torch.from_numpy(states).float()
+        qpos, qvel = all_steps[:, :, self._qpos], all_steps[:, :, self._qvel]
+        self.trace = Trace(qpos[..., 3:7], qvel[..., 3:6], qpos[..., 7:], qvel[..., 6:])
+        state = self.state
+        state.root_pos, state.root_quat, state.joint_pos = (
+            qpos[:, -1, :3].clone(),
+            qpos[:, -1, 3:7].clone(),
+            qpos[:, -1, 7:].clone(),
+        )
+        state.root_lin_vel, state.root_ang_vel, state.joint_vel = (
+            qvel[:, -1, :3].clone(),
+            qvel[:, -1, 3:6].clone(),
+            qvel[:, -1, 6:].clone(),
+        )
+
+    def _read_sensors(self) -> None:
+        sensors = torch.from_numpy(self._sensors).float()
+        built, feet = self._built, len(self.robot.feet)
+        state = self.state
+        state.contact_force = sensors[:, -1, built.contact_slice].clone()
+        state.joint_torque = sensors[:, -1, built.torque_slice].clone()
+        foot_pos = sensors[:, :, built.foot_pos_slice].unflatten(2, (feet, 3))
+        before = foot_pos[:, -2] if self.decimation > 1 else state.foot_pos
+        state.foot_vel = (foot_pos[:, -1] - before) / self.physics_dt
+        state.foot_pos = foot_pos[:, -1].clone()
+
+    def _foot_positions(self, rows: np.ndarray) -> Tensor:
+        positions = np.empty((len(rows), len(self.robot.feet), 3))
+        geoms = [self._built.model.geom(foot.geom).id for foot in self.robot.feet]
+        for i, row in enumerate(rows):
+            self._scratch.qpos[:] = self._state[row, self._qpos]
+            mujoco.mj_kinematics(self._models[row], self._scratch)
+            positions[i] = self._scratch.geom_xpos[geoms]
+        return torch.from_numpy(positions).float()
+
+    # -- parameters -------------------------------------------------------------------------------------------
+
+    def set_parameters(self, ids: Tensor, values: Mapping[str, Tensor]) -> None:
+        unknown = sorted(set(values) - set(self._values))
+        if unknown:
+            raise UsageError(
+                f"engine {self.name} has no parameter '{unknown[0]}'; it has {', '.join(sorted(self._values))}"
+            )
+        rows = ids.numpy()
+        for name, value in values.items():
+            self._values[name][rows] = value.double().numpy()
+        motor = not _MOTOR.isdisjoint(values)
+        inertial = not _INERTIAL.isdisjoint(values)
+        for row in rows.tolist():
+            for name in values:
+                self._write(name, row)
+            if motor:
+                self._write_motor(row)
+            if inertial:  # MuJoCo derives constraint scales from masses
+                mujoco.mj_setConst(self._models[row], self._scratch)
+
+    def _write(self, name: str, row: int) -> None:
+        """Write one parameter of one environment into its model."""
+        model, nominal, value = self._models[row], self._built.model, self._values[name][row]
+        base = self._base_body
+        if name == "friction":
+            model.geom_friction[self._robot_geoms, 0] = value
+        elif name == "payload_mass":
+            model.body_mass[base] = nominal.body_mass[base] + value[0]
+        elif name == "base_com":
+            model.body_ipos[base] = nominal.body_ipos[base] + value
+        elif name == "joint_friction":
+            model.dof_frictionloss[6:] = value
+        elif name == "joint_damping":
+            model.dof_damping[6:] = value
+        elif name == "joint_armature":
+            model.dof_armature[6:] = value
+
+    def _write_motor(self, row: int) -> None:
+        """A weak motor gives `motor_strength` times the torque that the servo asks for, saturation included."""
+        model, nominal = self._models[row], self._built.model
+        strength = self._values["motor_strength"][row]
+        kp = strength * self._values["kp_factor"][row] * nominal.actuator_gainprm[:, 0]
+        model.actuator_gainprm[:, 0] = kp
+        model.actuator_biasprm[:, 1] = -kp
+        model.actuator_biasprm[:, 2] = strength * self._values["kd_factor"][row] * nominal.actuator_biasprm[:, 2]
+        model.actuator_forcerange[:] = strength[:, None] * nominal.actuator_forcerange
+
+    # -- checkpoints ------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "state": torch.from_numpy(self._state.copy()),
+            "parameters": {name: torch.from_numpy(v.copy()) for name, v in self._values.items()},
+            "diverged": self.diverged.clone(),
+            "fields": {name: value.clone() for name, value in vars(self.state).items()},
+            "trace": {name: value.clone() for name, value in vars(self.trace).items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._state[:] = state["state"].numpy()
+        everyone = torch.arange(self.num_envs)
+        self.set_parameters(everyone, state["parameters"])
+        self.diverged = state["diverged"].clone()
+        self.state = EngineState(**{name: value.clone() for name, value in state["fields"].items()})
+        self.trace = Trace(**{name: value.clone() for name, value in state["trace"].items()})
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def _parameters(robot: Robot, model: mujoco.MjModel) -> dict[str, Parameter]:
+    joints = robot.num_joints
+
+    def joint_values(values: np.ndarray) -> tuple[float, ...]:
+        return tuple(float(v) for v in values[6:])
+
+    foot = model.geom(robot.feet[0].geom).id if robot.feet else 0
+    return {
+        "friction": Parameter(1, "1", float(model.geom_friction[foot, 0]), "sliding friction, robot on ground"),
+        "payload_mass": Parameter(1, "kg", 0.0, "mass added at the base's centre of mass"),
+        "base_com": Parameter(3, "m", 0.0, "shift of the base's centre of mass, base frame"),
+        "motor_strength": Parameter(joints, "1", 1.0, "torque given / torque asked for"),
+        "kp_factor": Parameter(joints, "1", 1.0, "factor on the position gain"),
+        "kd_factor": Parameter(joints, "1", 1.0, "factor on the velocity gain"),
+        "joint_friction": Parameter(joints, "N m", joint_values(model.dof_frictionloss), "Coulomb friction"),
+        "joint_damping": Parameter(joints, "N m s/rad", joint_values(model.dof_damping), "viscous friction"),
+        "joint_armature": Parameter(joints, "kg m^2", joint_values(model.dof_armature), "reflected rotor inertia"),
+    }

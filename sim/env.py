@@ -1,0 +1,333 @@
+"""The vectorised environment: an engine, a task, sensors, and whoever randomises them.
+
+One control step: the joint target is delayed, the engine advances, pushes strike, rewards and terminations are
+computed from the true state, finished episodes begin anew, and the sensors report.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import contract.robots
+from contract.errors import UsageError
+from sim import engines
+from sim.commands import CommandSource
+from sim.disturbances import Disturbances
+from sim.engines.engine import Engine, EngineState
+from sim.episode import Episode, StepResult
+from sim.randomiser import Randomiser
+from sim.rotations import projected_gravity, quat_from_yaw, quat_rotate_inverse
+from sim.sensors import SensorModel
+from sim.tasks.task import Task
+
+CONTACT_FORCE = 1.0  # N, above which a geom counts as touching
+
+
+class VecEnv:
+    """`num_envs` copies of a task.
+
+    Args:
+        task: what to do.
+        num_envs: copies.
+        engine: name of a physics engine.
+        randomiser: draws the parameters of each episode; none leaves every parameter at its nominal value.
+        seed: of initial states, commands, noise and pushes.
+        threads: physics threads, all cores if None.
+        auto_reset: begin a finished episode anew at once. Without it a finished environment idles on.
+
+    Attributes:
+        signals: what the sensors report now, each (N, ...); the actor reads nothing else.
+        state: the engine's true state.
+        joint_target: targets of this step, and `last_joint_target` of the one before, (N, J) rad.
+        base_lin_vel: (N, 3) m/s in the base frame. gravity: (N, 3) unit vector in the base frame.
+        clock: (N,) s since the episode began.
+        foot_contact: (N, F) bool. air_time: (N, F) s since each foot left the ground, as of before this step.
+        draws: parameters of the present episodes, each (N, size).
+        finished: episodes that have ended; whoever reads it empties it.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        num_envs: int,
+        *,
+        engine: str = "mujoco_cpu",
+        randomiser: Randomiser | None = None,
+        seed: int = 0,
+        threads: int | None = None,
+        auto_reset: bool = True,
+    ) -> None:
+        if num_envs < 1:
+            raise UsageError(f"num_envs must be at least 1, got {num_envs}")
+        self.task = task
+        self.robot = contract.robots.load(task.robot)
+        self.num_envs = num_envs
+        self.control_period = task.control_period
+        self.auto_reset = auto_reset
+        self.max_steps = round(task.episode_seconds / task.control_period)
+        self.engine: Engine = engines.make(
+            engine,
+            self.robot,
+            num_envs=num_envs,
+            physics_dt=task.physics_dt,
+            decimation=task.decimation,
+            threads=threads,
+        )
+        self._generator = torch.Generator().manual_seed(seed)
+        self.sensors = SensorModel(self.robot, num_envs, task.physics_dt, task.decimation, self._generator)
+        self.commands = CommandSource(task.command, num_envs, task.control_period, self._generator)
+        self.disturbances = Disturbances(
+            num_envs, task.control_period, task.physics_dt, task.decimation, self._generator
+        )
+        own = {**self.sensors.parameters, **self.disturbances.parameters}
+        self.parameters = {**self.engine.capabilities.parameters, **own}
+        self._randomiser = randomiser
+        if randomiser is not None:
+            randomiser.bind(self.parameters)
+        self.draws: dict[str, Tensor] = {}
+        self.finished: list[Episode] = []
+
+        joints, feet = self.robot.num_joints, len(self.robot.feet)
+        self.default_joint_pos = torch.from_numpy(self.robot.default_joint_pos).float()
+        self.joint_limits = (
+            torch.from_numpy(self.robot.joint_lower).float(),
+            torch.from_numpy(self.robot.joint_upper).float(),
+        )
+        self._everyone = torch.arange(num_envs)
+        self.episode_index = torch.full((num_envs,), -1, dtype=torch.long)
+        self.episode_step = torch.zeros(num_envs, dtype=torch.long)
+        self._episode_start = torch.zeros(num_envs, dtype=torch.long)
+        self.episode_return = torch.zeros(num_envs)
+        self.clock = torch.zeros(num_envs)
+        self.total_steps = 0
+        self.joint_target = self.default_joint_pos.repeat(num_envs, 1)
+        self.last_joint_target = self.joint_target.clone()
+        self.last_joint_vel = torch.zeros(num_envs, joints)
+        self.air_time = torch.zeros(num_envs, feet)
+        self.foot_contact = torch.zeros(num_envs, feet, dtype=torch.bool)
+        self.signals: dict[str, Tensor] = {}
+        self.reset()
+        self.critic_parts = [(term.mirror, term.function(self).shape[1]) for term in task.critic]
+        self.critic_dim = sum(size for _, size in self.critic_parts)
+
+    @property
+    def command(self) -> Tensor:
+        """(N, C) command now."""
+        return self.commands.value
+
+    @property
+    def state(self) -> EngineState:
+        """The engine's true state."""
+        return self.engine.state
+
+    def parameter(self, name: str) -> Tensor:
+        """(N, size) value of a parameter in the present episodes."""
+        if name in self.draws:
+            return self.draws[name]
+        parameter = self.parameters[name]
+        return torch.as_tensor(parameter.nominal, dtype=torch.float32).expand(self.num_envs, parameter.size)
+
+    def critic_obs(self, ids: Tensor | None = None) -> Tensor:
+        """The critic's privileged observation of `ids`, or of all, (n, critic_dim)."""
+        observation = torch.cat([term.function(self) for term in self.task.critic], dim=1)
+        return observation if ids is None else observation[ids]
+
+    def reset(self) -> None:
+        """Begin a new episode everywhere, at scattered points of the episode clock so that time-outs do not align."""
+        self._reset(self._everyone)
+        if self.auto_reset:
+            self.episode_step = torch.randint(0, self.max_steps, (self.num_envs,), generator=self._generator)
+            self._episode_start = self.episode_step.clone()
+        self._observe()
+
+    def step(self, joint_target: Tensor) -> StepResult:
+        """Advance one control period under joint targets (N, J) in rad."""
+        task, engine = self.task, self.engine
+        self.last_joint_target, self.joint_target = self.joint_target, joint_target.clone()
+        self.last_joint_vel = engine.state.joint_vel
+        # The motors close their loop on the encoders, so that they miss a target by the encoders' offset.
+        offset = self.sensors.values["encoder_offset"]
+        targets = self.disturbances.delayed(self.joint_target, self.last_joint_target)
+        engine.step(targets - offset[:, None])
+        diverged = engine.diverged.clone()
+        self.joint_target[diverged] = self.last_joint_target[diverged]  # it may be what is not finite
+        self.sensors.record(engine.trace)
+        self.episode_step += 1
+        self.clock += self.control_period
+        self.total_steps += self.num_envs
+        self.disturbances.push(engine)
+        self._derive()
+
+        terminated = diverged.clone()
+        for termination in task.terminations:
+            terminated |= termination.function(self)
+        truncated = (self.episode_step >= self.max_steps) & ~terminated
+        terms, reward = self._rewards(diverged)
+        self.episode_return += reward
+        self.air_time = torch.where(self.foot_contact, 0.0, self.air_time)
+        tracking = (self.base_lin_vel[:, :2] - self.command[:, :2]).norm(dim=1)
+        done = terminated | truncated
+        ended = truncated.nonzero()[:, 0]
+        final = self.critic_obs(ended) if len(ended) else torch.empty(0, self.critic_dim)
+        if self.auto_reset and bool(done.any()):
+            ids = done.nonzero()[:, 0]
+            self._log(ids, terminated, diverged)
+            self._reset(ids)
+        self.commands.advance()
+        self._observe()
+        return StepResult(reward, terminated, truncated, done, diverged, final, terms, tracking)
+
+    def penalty_factor(self) -> float:
+        """Factor on ramped terms now, from `penalty_start` to 1."""
+        task = self.task
+        if not task.penalty_ramp:
+            return 1.0
+        progress = min(1.0, self.total_steps / self.num_envs / task.penalty_ramp)
+        return task.penalty_start + (1.0 - task.penalty_start) * progress
+
+    # -- parts of a step --------------------------------------------------------------------------------------
+
+    def _derive(self) -> None:
+        self._derive_frames()
+        state = self.engine.state
+        self.foot_contact = state.contact_force[:, self.engine.foot_columns] > CONTACT_FORCE
+        self.air_time = self.air_time + self.control_period
+
+    def _rewards(self, diverged: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        ramp = self.penalty_factor()
+        terms = {}
+        for term in self.task.rewards:
+            weight = term.weight * self.control_period * (ramp if term.ramped else 1.0)
+            terms[term.name] = torch.where(diverged, 0.0, weight * term.function(self))
+        reward = torch.stack(list(terms.values())).sum(dim=0)
+        if self.task.positive_reward:
+            reward = reward.clamp(min=0.0)
+        return terms, reward
+
+    def _log(self, ids: Tensor, terminated: Tensor, diverged: Tensor) -> None:
+        for i in ids.tolist():
+            self.finished.append(
+                Episode(
+                    env=i,
+                    episode=int(self.episode_index[i]),
+                    steps=int(self.episode_step[i] - self._episode_start[i]),
+                    terminated=bool(terminated[i]),
+                    diverged=bool(diverged[i]),
+                    total_reward=float(self.episode_return[i]),
+                )
+            )
+
+    def _reset(self, ids: Tensor) -> None:
+        n, initial, robot = len(ids), self.task.initial, self.robot
+
+        def spread(half: float, size: int) -> Tensor:
+            return half * (2.0 * torch.rand(n, size, generator=self._generator) - 1.0)
+
+        self.episode_index[ids] += 1
+        self._randomise(ids)
+        joint_pos = self.default_joint_pos + spread(initial.joint_pos, robot.num_joints)
+        joint_pos = joint_pos.clamp(*self.joint_limits)
+        height = robot.standing_height + spread(0.5 * initial.height, 1) + 0.5 * initial.height
+        self.engine.reset(
+            ids,
+            torch.cat([torch.zeros(n, 2), height], dim=1),
+            quat_from_yaw(spread(torch.pi, 1)[:, 0]),
+            spread(initial.lin_vel, 3),
+            spread(initial.ang_vel, 3),
+            joint_pos,
+            spread(initial.joint_vel, robot.num_joints),
+        )
+        self.sensors.reset(ids, self.engine.trace)
+        self.commands.draw(ids)
+        self.episode_step[ids] = 0
+        self._episode_start[ids] = 0
+        self.episode_return[ids] = 0.0
+        self.clock[ids] = 0.0
+        self.joint_target[ids] = joint_pos
+        self.last_joint_target[ids] = joint_pos
+        self.last_joint_vel[ids] = self.engine.state.joint_vel[ids]
+        self.air_time[ids] = 0.0
+        self.foot_contact[ids] = False
+
+    def _randomise(self, ids: Tensor) -> None:
+        if self._randomiser is not None:
+            draw = self._randomiser.draw(ids.numpy(), self.episode_index[ids].numpy())
+            self.disturbances.check(draw)
+            self.sensors.check(draw)
+            physical = {k: v for k, v in draw.items() if k in self.engine.capabilities.parameters}
+            self.engine.set_parameters(ids, physical)
+            for name, value in draw.items():
+                if name not in self.draws:
+                    self.draws[name] = torch.zeros(self.num_envs, value.shape[1])
+                self.draws[name][ids] = value
+                for owner in (self.sensors.values, self.disturbances.values):
+                    if name in owner:
+                        owner[name][ids] = value
+        self.disturbances.reset(ids)
+
+    def _observe(self) -> None:
+        self._derive_frames()
+        self.signals = {**self.sensors.read(), self.task.command.name: self.commands.value.clone()}
+
+    def _derive_frames(self) -> None:
+        state = self.engine.state
+        self.base_lin_vel = quat_rotate_inverse(state.root_quat, state.root_lin_vel)
+        self.gravity = projected_gravity(state.root_quat)
+
+    # -- checkpoints ------------------------------------------------------------------------------------------
+
+    _TENSORS = (
+        "episode_index",
+        "episode_step",
+        "episode_return",
+        "clock",
+        "joint_target",
+        "last_joint_target",
+        "last_joint_vel",
+        "air_time",
+        "foot_contact",
+        "base_lin_vel",
+        "gravity",
+        "_episode_start",
+    )
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on bit for bit."""
+        return {
+            "engine": self.engine.state_dict(),
+            "sensors": self.sensors.state_dict(),
+            "commands": self.commands.state_dict(),
+            "randomiser": self._randomiser.state_dict() if self._randomiser else {},
+            "generator": self._generator.get_state(),
+            "tensors": {name: getattr(self, name).clone() for name in self._TENSORS},
+            "disturbances": self.disturbances.state_dict(),
+            "draws": {k: v.clone() for k, v in self.draws.items()},
+            "signals": {k: v.clone() for k, v in self.signals.items()},
+            "total_steps": self.total_steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Inverse of `state_dict`; the environment must have been built alike."""
+        saved = state["tensors"]["episode_step"].shape[0]
+        if saved != self.num_envs:
+            raise UsageError(
+                f"the checkpoint holds {saved} environments and this run {self.num_envs}: use --num-envs {saved}"
+            )
+        self.engine.load_state_dict(state["engine"])
+        self.sensors.load_state_dict(state["sensors"])
+        self.commands.load_state_dict(state["commands"])
+        if self._randomiser is not None:
+            self._randomiser.load_state_dict(state["randomiser"])
+        self._generator.set_state(state["generator"])
+        for name in self._TENSORS:
+            setattr(self, name, state["tensors"][name].clone())
+        self.disturbances.load_state_dict(state["disturbances"])
+        self.draws = {k: v.clone() for k, v in state["draws"].items()}
+        self.signals = {k: v.clone() for k, v in state["signals"].items()}
+        self.total_steps = int(state["total_steps"])
+
+    def close(self) -> None:
+        """Release the engine."""
+        self.engine.close()
