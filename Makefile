@@ -24,7 +24,7 @@ demo: $(VENV)/.demo ## train a walking Go2, check it, run it over ROS 2 (PRETRAI
 	$(BIN)/landbridge demo $(if $(PRETRAINED),--pretrained)
 
 test: lint ## lint, then every test
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 lint: $(VENV)/.dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

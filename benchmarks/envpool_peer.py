@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 
 from benchmarks import machine
+from benchmarks.footprint import footprint
 from benchmarks.results import Aim, Row
 from benchmarks.scene import ACTION, Targets, make_env
 from benchmarks.timing import Spread, rate_ratio, take_turns
@@ -45,7 +46,7 @@ class EnvPoolBenchmark:
         threads = self.threads or machine.cores()
         before = machine.resident_bytes()
         with closing(_Peer(envpool, self.num_envs, threads)) as peer:
-            between = machine.resident_bytes()
+            theirs = machine.resident_bytes() - before
             with closing(make_env(self.num_envs, threads)) as env:
                 targets = Targets(env, self.steps)
                 scaled = [np.empty(0)]
@@ -62,7 +63,6 @@ class EnvPoolBenchmark:
                 seconds = take_turns(
                     {"ours": our_steps, "envpool": lambda: peer.steps(scaled[0])}, self.rounds, prepare
                 )
-                memory = machine.resident_bytes() - between
                 decimation = env.engine.decimation
         ratio = rate_ratio(seconds["ours"], seconds["envpool"])
         rate = {name: float(self.num_envs * self.steps / np.median(taken)) for name, taken in seconds.items()}
@@ -77,9 +77,9 @@ class EnvPoolBenchmark:
             f"takes {_PHYSICS_STEPS} physics steps a control step, ours {decimation}: the ratio of physics steps a "
             f"second is {ratio.median * decimation / _PHYSICS_STEPS:.3g}",
         )
-        ours, theirs = (self.num_envs * 1e9 / max(1, used) for used in (memory, between - before))
-        each = Spread.of([ours / theirs])
-        yield Row("environments a gigabyte", ours, theirs, "1/GB", each, None, "growth of resident memory")
+        ours, other = (self.num_envs * 1e9 / max(1, used) for used in (footprint(self.num_envs, threads), theirs))
+        each = Spread.of([ours / other])
+        yield Row("environments a gigabyte", ours, other, "1/GB", each, None, "growth of resident memory when made")
 
 
 class _Peer:

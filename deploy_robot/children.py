@@ -128,13 +128,15 @@ class Children:
         self._environment = environment
         self._folder = folder
         self._running: list[Child] = []
+        self.problems: list[str] = []  # of those that did not end with exit code 0, once all have ended
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         for child in reversed(self._running):
-            child.stop()
+            if code := child.stop():
+                self.problems.append(f"{child.name} ended: {child.reason(code)}")
 
     def start(self, name: str, argv: Sequence[str]) -> Child:
         """Start a process. LandbridgeError where that fails."""

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+WALKING = "walking"
+"""The phase in which the policy follows the command."""
+
 
 @dataclass(frozen=True)
 class Status:

@@ -135,6 +135,7 @@ def node_argv(node: str, namespace: str, parameters: Mapping[str, Any], folder: 
     file = folder / f"{node}.yaml"
     _write(file, json.dumps({"/**": {"ros__parameters": parameters}}, indent=2))  # JSON is YAML
     argv = [sys.executable, "-m", f"deploy_robot.ros.{node}", "--ros-args", "--params-file", str(file)]
+    argv.append("--disable-external-lib-logs")  # what it prints is kept; no second copy below ~/.ros
     return [*argv, "-r", f"__ns:=/{namespace.strip('/')}"]
 
 

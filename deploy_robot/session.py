@@ -1,6 +1,7 @@
 """One run of a bundle on a robot: starts the processes, has them driven, ends them, sums up their logs."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from deploy_robot.stack import RobotProcess, Stack, StackConfig
 
 MIN_SECONDS = 4.0  # leaves something to judge after the command has been reached and the robot has settled
 COMMAND = "command"
+
+_NAMESPACE = re.compile(r"|/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*/?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ def run_session(
     )
     with StopSignal() as stop, stack:
         course = _drive(config, stack, stop, on_status)
+    if not course.interrupted and not course.problem:
+        course.problem = "; ".join(stack.children.problems)  # such as a log that did not fit on the disk
     summary = _summarise(config, bundle, robot, stack, course)
     storage.replace_file(config.out / "summary.json", summary.to_json().encode())
     return summary
@@ -92,7 +97,7 @@ def _drive(config: SessionConfig, stack: Stack, stop: StopSignal, on_status: Cal
         stack.children.check()
 
     start = time.monotonic()
-    on_status(Status("starting"))
+    on_status(Status(f"starting in ROS domain {stack.domain}"))
     try:
         stack.start(check)
     except Interrupted:
@@ -108,6 +113,8 @@ def _check_request(config: SessionConfig, bundle: Bundle) -> None:
         raise UsageError(f"--robot {config.driver}: unknown driver; known: {', '.join(drivers.names())}")
     if not config.seconds >= MIN_SECONDS:
         raise UsageError(f"--seconds {config.seconds:g}: must be at least {MIN_SECONDS:g}")
+    if not _NAMESPACE.fullmatch(config.namespace):
+        raise UsageError(f"--namespace {config.namespace!r}: must be names of letters, digits and _, joined by /")
     ranges = bundle.contract.command_ranges.get(COMMAND)
     if ranges is None:
         return

@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deploy_robot.course import Status
+from deploy_robot.course import WALKING, Status
 from deploy_robot.session_summary import Percentiles, Summary
 
 _STYLE = {"active": "green", "hold": "yellow", "damp": "red", "stopped": "bold red"}
@@ -40,7 +40,7 @@ def status_line(status: Status, seconds: float) -> Text:
     line = Text(f"{status.phase:<18}")
     if status.mode:
         line.append(f" {status.mode:<12}", _STYLE.get(status.mode, "cyan"))
-    if status.elapsed:
+    if status.phase == WALKING:
         vx, vy, yaw_rate = status.command
         line.append(f" {status.elapsed:5.1f} / {seconds:g} s  command {vx:+.2f} {vy:+.2f} m/s {yaw_rate:+.2f} rad/s")
     if status.trips:
@@ -57,7 +57,7 @@ def print_summary(console: Console, summary: Summary) -> None:
         table.add_row(name, value)
     console.print(table)
     for trip in summary.trips:
-        console.print(Text(f"{trip['time']:8.2f} s  {trip['reaction']:<5} {trip['message']}"))
+        console.print(Text(f"{trip['time']:8.2f} s  {trip['reaction']:<5} {trip['message']}"), soft_wrap=True)
 
 
 def _rows(summary: Summary) -> Iterator[tuple[str, str]]:

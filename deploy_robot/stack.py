@@ -55,10 +55,9 @@ class StackConfig:
 
 
 class Stack:
-    """Inside its `with` block the ROS domain is held, and this process can join it; at its end all processes
-    have ended.
+    """Inside its `with` block the ROS domain is held, and this process can join it; at its end all has ended.
 
-    robot_node ends first and leaves the robot damped, the robot ends last.
+    robot_node ends before the others and leaves the robot damped.
     """
 
     domain: int
@@ -84,9 +83,7 @@ class Stack:
 
     @property
     def port(self) -> int:
-        """Of an emulated robot. A domain belongs to one stack at a time, so a port that follows from it does
-        too.
-        """
+        """Of an emulated robot. A domain belongs to one stack at a time, so a port that follows from it does too."""
         return self._config.port or DEFAULT_PORT + 2 * self.domain
 
     def start(self, check: Callable[[], None] = lambda: None) -> None:
@@ -98,15 +95,12 @@ class Stack:
         Raises:
             LandbridgeError: a process could not be started or ended, with its reason.
         """
-        for process in ("truth", "robot_node", "policy_node"):  # what an earlier run may have left
-            self._path(process).unlink(missing_ok=True)
-        robot = None
-        if self._robot_process is not None:
-            argv = self._robot_process.argv(self._config.robot, self.port, self._path("truth"))
-            robot = self.children.start("robot", argv)
+        for name in ("truth", "robot_node", "policy_node"):  # what an earlier run may have left
+            self._path(name).unlink(missing_ok=True)
         self.start_policy_node()
-        if robot is not None and self._robot_process is not None:
-            robot.await_output(self._robot_process.ready, _READY_TIMEOUT, check)
+        if (process := self._robot_process) is not None:
+            argv = process.argv(self._config.robot, self.port, self._path("truth"))
+            self.children.start("robot", argv).await_output(process.ready, _READY_TIMEOUT, check)
         self.start_robot_node()
 
     def start_robot_node(self) -> Child:
@@ -124,9 +118,7 @@ class Stack:
         return self._start_node("policy_node", {})
 
     def log_of(self, process: str) -> dict[str, NDArray[Any]]:
-        """What `robot_node` or `policy_node` logged, or the `truth` of an emulated robot; empty if there is
-        none.
-        """
+        """What `robot_node` or `policy_node` logged, or the `truth` of an emulated robot; empty if there is none."""
         path = self._path(process)
         if not path.exists():
             return {}

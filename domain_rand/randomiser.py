@@ -40,9 +40,12 @@ class EpisodeRandomiser:
 
     def draw(self, envs: np.ndarray, episodes: np.ndarray) -> dict[str, Tensor]:
         uniform = np.empty((len(envs), self._total))
+        # One generator set back and forth: making a new one costs more than drawing from it.
+        bits = np.random.Philox(key=self.seed)
+        fresh, generator = bits.state, np.random.Generator(bits)
         for row, (env, episode) in enumerate(zip(envs.tolist(), episodes.tolist(), strict=True)):
-            bits = np.random.Philox(key=self.seed, counter=[0, 0, env, episode])
-            uniform[row] = np.random.Generator(bits).random(self._total)
+            bits.state = {**fresh, "state": {**fresh["state"], "counter": np.array([0, 0, env, episode], np.uint64)}}
+            uniform[row] = generator.random(self._total)
         drawn = {}
         for term, (columns, size) in zip(self.randomisation.terms, self._columns, strict=True):
             values = term.distribution.quantile(uniform[:, columns])

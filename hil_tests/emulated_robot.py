@@ -1,6 +1,6 @@
 """The emulated robot as a process of its own: real time, a UDP bus, ground truth on exit.
 
-    python -m hil_tests.emulated_robot --robot unitree_go2 --port 47100 --seed 3 --log truth.npz
+    python -m hil_tests.emulated_robot --robot unitree_go2 --port 6210 --seed 3 --log truth.npz
 
 It knows nothing of policies or ROS. It ends on SIGINT or SIGTERM, and then writes its log.
 """

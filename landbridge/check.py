@@ -24,7 +24,7 @@ class Check:
     """
 
     bundle: Annotated[Path, tyro.conf.Positional]
-    """Bundle directory or .zip."""
+    """Bundle directory or .zip, or the name of a shipped one."""
     episodes: int | None = None
     """Episodes of each command; by default what the task asks for."""
     seed: int = 0
@@ -43,6 +43,7 @@ class Check:
 
         from rich.console import Console
 
+        from landbridge.shipped import find
         from policies import check_report
         from policies.counted import counted
         from policies.evaluation import evaluate
@@ -50,7 +51,7 @@ class Check:
         out = self.out or Path("runs") / f"check-{datetime.now():%Y%m%d-%H%M%S}"
         with counted("checking", "steps") as progress:
             check = evaluate(
-                self.bundle, episodes=self.episodes, seed=self.seed, threads=self.threads, progress=progress
+                find(self.bundle), episodes=self.episodes, seed=self.seed, threads=self.threads, progress=progress
             )
         check_report.save(check, out)
         if self.json:

@@ -63,9 +63,7 @@ def _dispatch(argv: list[str]) -> int:
 
 
 def parse(entry: Entry, arguments: list[str]) -> Command:
-    """The command that `arguments` ask for.
-
-    What follows `--` goes into its field `settings`, unparsed. A field `bundle` may name a shipped bundle.
+    """The command that `arguments` ask for; what follows `--` goes into its field `settings`, unparsed.
 
     Raises:
         SystemExit: 2 where an argument is wrong, 0 for `--help`; tyro has printed what there is to say.
@@ -84,17 +82,8 @@ def parse(entry: Entry, arguments: list[str]) -> Command:
         if not hasattr(command, "settings"):
             raise UsageError(f"`landbridge {entry.name}` takes nothing after `--`, got {' '.join(settings)}")
         command = replace(command, settings=tuple(settings))
-    if isinstance(getattr(command, "bundle", None), Path):
-        command = replace(command, bundle=_found(command.bundle))
     parsed: Command = command
     return parsed
-
-
-def _found(bundle: Path) -> Path:
-    """`bundle`, or the shipped one of that name where there is no such path."""
-    from policies import bundles
-
-    return bundles.path(str(bundle)) if not bundle.exists() and str(bundle) in bundles.names() else bundle
 
 
 def _folded(docstring: str) -> str:

@@ -45,10 +45,8 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
     "make a policy": (
         Entry("train", "Train", "train a policy in simulation and export it as a bundle"),
         Entry("export", "Export", "export a training run, finished or not, as a bundle"),
-        Entry("export", "Export", "export a training run, finished or not, as a bundle"),
         Entry("check", "Check", "run a bundle in simulation over a grid of commands, and give a verdict"),
         Entry("video", "Video", "turn a recording, or a bundle in simulation, into an mp4"),
-        Entry("video", "Video", "turn a recording, or a bundle in simulation, into a video"),
     ),
     "look into a bundle": (
         Entry("inspect", "Inspect", "show what a bundle expects, gives, and where it comes from"),

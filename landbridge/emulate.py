@@ -17,12 +17,12 @@ class Emulate:
 
     Examples:
         landbridge emulate unitree_go2
-        landbridge emulate unitree_go2 --seed 7 --port 47200 --log truth.npz
+        landbridge emulate unitree_go2 --seed 7 --port 6220 --log truth.npz
     """
 
     robot: Annotated[str, tyro.conf.Positional]
     """Robot description; `landbridge list` names them."""
-    port: int = 47100
+    port: int = 6210
     """UDP port for commands; the states go to the next one."""
     seed: int = 0
     """Of the hidden parameters and the sensor noise."""

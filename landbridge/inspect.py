@@ -30,7 +30,7 @@ class Inspect:
     """
 
     bundle: Annotated[Path, tyro.conf.Positional]
-    """Bundle directory or .zip."""
+    """Bundle directory or .zip, or the name of a shipped one."""
 
     def run(self) -> int:
         """Exit code 0; BundleError where the bundle is not whole."""
@@ -38,8 +38,9 @@ class Inspect:
         from rich.text import Text
 
         from contract.bundle import read_bundle
+        from landbridge.shipped import find
 
-        bundle = read_bundle(self.bundle)
+        bundle = read_bundle(find(self.bundle))
         console = Console(highlight=False)
         if not console.is_terminal:
             console = Console(highlight=False, width=_WIDTH_OF_A_FILE)

@@ -47,8 +47,9 @@ class Monitors:
         from deploy_robot.constraint_table import COLUMNS, cells
         from deploy_robot.constraints import CONSTRAINTS
         from deploy_robot.thresholds import thresholds_of
+        from landbridge.shipped import find
 
-        contract = read_bundle(self.bundle).contract if self.bundle else None
+        contract = read_bundle(find(self.bundle)).contract if self.bundle else None
         name = self.robot or (contract.robot if contract else None)
         robot = robots.load(name) if name else None
         console = Console(highlight=False)

@@ -27,7 +27,7 @@ class Run:
     """
 
     bundle: Annotated[Path, tyro.conf.Positional]
-    """Bundle directory or .zip."""
+    """Bundle directory or .zip, or the name of a shipped one."""
     robot: str = "emulated"
     """How to reach the robot: a driver; `emulated` starts a robot on this machine."""
     seconds: float = 20.0
@@ -57,10 +57,11 @@ class Run:
         from deploy_robot.session_display import live_status, print_summary
         from hil_tests.robot_process import emulated_robot
         from landbridge.arguments import velocity_command
+        from landbridge.shipped import find
 
         out = self.out or Path("runs") / f"run-{datetime.now():%Y%m%d-%H%M%S}"
         config = SessionConfig(
-            self.bundle,
+            find(self.bundle),
             out,
             velocity_command(self.command),
             self.seconds,
@@ -74,10 +75,10 @@ class Run:
         with live_status(console, self.seconds) as show:
             summary = run_session(config, robot_process, show)
         print_summary(console, summary)
-        console.print(f"logs and summary.json in {out}")
+        console.print(f"logs and summary.json in {out}", soft_wrap=True)
         if summary.interrupted:
             console.print("interrupted")
             return _INTERRUPTED
         failures = summary.failures(self.max_error)
-        console.print(f"FAILED: {'; '.join(failures)}" if failures else "passed")
+        console.print(f"FAILED: {'; '.join(failures)}" if failures else "passed", soft_wrap=True)
         return 1 if failures else 0

@@ -25,13 +25,14 @@ class Verify:
     """
 
     bundle: Annotated[Path, tyro.conf.Positional]
-    """Bundle directory or .zip."""
+    """Bundle directory or .zip, or the name of a shipped one."""
 
     def run(self) -> int:
         """Exit code: 0 if every check holds, else 1."""
         from contract.errors import BundleError
+        from landbridge.shipped import find
 
-        evidence = _Evidence(self.bundle)
+        evidence = _Evidence(find(self.bundle))
         checks: dict[str, Callable[[], str]] = {
             "files": evidence.check_files,
             "schema": evidence.check_schema,

@@ -21,7 +21,7 @@ class Video:
     """
 
     source: Annotated[Path, tyro.conf.Positional]
-    """Recording (.npz), or bundle directory or .zip."""
+    """Recording (.npz), or bundle directory or .zip, or the name of a shipped bundle."""
     out: Path | None = None
     """The video; by default beside a recording, and in this folder for a bundle."""
     start: float = 0.0
@@ -52,9 +52,10 @@ class Video:
             out = self.out or self.source.with_suffix(".mp4")
         else:
             from landbridge.arguments import velocity_command
+            from landbridge.shipped import find
             from policies.showcase import showcase
 
-            name, frames = showcase(self.source, velocity_command(self.command), self.seconds or 10.0, self.seed)
+            name, frames = showcase(find(self.source), velocity_command(self.command), self.seconds or 10.0, self.seed)
             out = self.out or Path(f"{self.source.stem}.mp4")
         with counted("drawing", "frames") as progress:
             render(robots.load(name), frames, out, self.fps, self.size, workers=os.cpu_count() or 1, progress=progress)

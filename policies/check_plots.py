@@ -10,6 +10,7 @@ from policies.figures import BLUE, GREY, INK, RED, panels, png, styled
 Array = NDArray[np.float64]
 
 _TRACE_SECONDS = 2.0
+_TRACE_MARGINS = {"left": 0.05, "right": 0.96, "bottom": 0.09, "top": 0.92, "hspace": 0.4, "wspace": 0.3}
 _WORST_PARAMETERS = 6
 
 
@@ -117,7 +118,7 @@ def traces(check: Check) -> bytes:
     time = rollout.time[window]
     columns = 3
     rows = -(-robot.num_joints // columns)
-    figure, axes = panels(rows, columns, 10.5, 1.35 * rows + 0.5, sharex=True)
+    figure, axes = panels(rows, columns, 10.5, 1.35 * rows + 0.5, _TRACE_MARGINS, sharex=True)
     for joint, axis in enumerate(axes):
         if joint >= robot.num_joints:
             axis.set_visible(False)
@@ -132,7 +133,7 @@ def traces(check: Check) -> bytes:
         torque.set_ylim(-limit, limit)
         torque.tick_params(labelsize=7, colors=RED)
     axes[0].plot([], [], color=RED, linewidth=0.7, label="torque, N m (right)")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="upper right", ncols=3)
     command = ", ".join(f"{value:+.2f}" for value in rollout.command[env])
     figure.supxlabel(f"time, s   (environment {env}, command {command})", fontsize=8)
     return png(figure)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from policies.controller import Controller
 from policies.storage import RolloutStorage
-from sim.episode import StepResult
+from sim.episode import Episode, StepResult
 
 
 class Environment(Protocol):
@@ -20,6 +20,7 @@ class Environment(Protocol):
     control_period: float  # s
     critic_dim: int
     signals: dict[str, Tensor]
+    finished: list[Episode]  # whoever reads it empties it
 
     def critic_obs(self) -> Tensor:
         """Privileged observation (N, critic_dim)."""

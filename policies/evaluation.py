@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 HELD_OUT_WIDTH = 1.25
 """Ranges of the check over those of training: the robot may be somewhat stranger than training thought."""
 
-_SEED_OFFSET = 1_000_003  # a check of seed s never draws the episodes of a training of seed s
+SEED_OFFSET = 1_000_003  # a check of seed s never draws the episodes of a training of seed s
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def evaluate(
     commands = np.array([spec.commands[cell].command for cell in cells], np.float32)
     policy = OnnxPolicy(artefact, batch=len(cells))
     policy.replay_golden()
-    randomiser = EpisodeRandomiser(randomisation.widened(HELD_OUT_WIDTH), seed + _SEED_OFFSET)
+    randomiser = EpisodeRandomiser(randomisation.widened(HELD_OUT_WIDTH), seed + SEED_OFFSET)
     env = VecEnv(task, len(cells), randomiser=randomiser, seed=seed, threads=threads, auto_reset=False)
     try:
         rollout = roll_out(policy, env, commands, spec.seconds, progress)

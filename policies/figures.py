@@ -47,13 +47,21 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-def panels(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
+def panels(
+    rows: int, columns: int, width: float, height: float, margins: dict[str, float] | None = None, **options: Any
+) -> tuple[Figure, list[Axes]]:
     """A figure of `width` x `height` inches and its panels, row by row.
 
     Made apart from pyplot, whose global state is not for libraries and not for threads.
+
+    Args:
+        margins: for many panels, where working margins out from every label takes seconds.
+        options: of `Figure.subplots`.
     """
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout=None if margins else "constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **options)
+    if margins:
+        figure.subplots_adjust(**margins)
     return figure, list(axes.ravel())
 
 

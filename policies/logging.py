@@ -1,12 +1,16 @@
-"""Where the figures of an iteration go: `metrics.jsonl` and TensorBoard."""
+"""Where the figures of an iteration go: `metrics.jsonl` and TensorBoard; and its episodes: `episodes.jsonl`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from contract.errors import LandbridgeError
 from policies.metrics import FILE, MetricsFile
+from sim.episode import Episode
+
+EPISODES = "episodes.jsonl"
 
 
 class TrainingLog:
@@ -24,8 +28,10 @@ class TrainingLog:
         from torch.utils.tensorboard import SummaryWriter  # takes a second, so not with this module
 
         self._metrics = MetricsFile(directory / FILE)
+        self._episodes = MetricsFile(directory / EPISODES)
         try:
             self._metrics.drop_after(resumed_at)
+            self._episodes.drop_after(resumed_at)
             self._board = SummaryWriter(
                 directory / "tensorboard", purge_step=resumed_at + 1 if resumed_at else None, flush_secs=30
             )
@@ -43,6 +49,18 @@ class TrainingLog:
             self._metrics.append(iteration, figures)
             for name, value in figures.items():
                 self._board.add_scalar(name, value, iteration)
+        except OSError as error:
+            raise _cannot_write(self._directory, error) from None
+
+    def write_episodes(self, iteration: int, episodes: Sequence[Episode]) -> None:
+        """Log episodes that ended in an iteration. Environment, episode and the run's seed bring their draw back.
+
+        Raises:
+            LandbridgeError: the disk is full or not writable.
+        """
+        try:
+            for episode in episodes:
+                self._episodes.append(iteration, dataclasses.asdict(episode))
         except OSError as error:
             raise _cannot_write(self._directory, error) from None
 

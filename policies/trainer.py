@@ -91,6 +91,8 @@ class Trainer:
                     self.seconds = time.perf_counter() - begun
                     figures |= {"steps": float(self.steps), "seconds": self.seconds}
                     log.write(self.iteration, figures)
+                    log.write_episodes(self.iteration, self.env.finished)
+                    self.env.finished.clear()
                     left = self._seconds_left(rate.steps_per_second(self.steps, self.seconds))
                     self.reporter.report(self.iteration, self._spent(), left, figures)
                     if self.iteration % self.config.checkpoint_every == 0:

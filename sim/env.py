@@ -197,11 +197,12 @@ class VecEnv:
 
     def _rewards(self, diverged: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         ramp = self.penalty_factor()
-        terms = {}
-        for term in self.task.rewards:
-            weight = term.weight * self.control_period * (ramp if term.ramped else 1.0)
-            terms[term.name] = torch.where(diverged, 0.0, weight * term.function(self))
-        reward = torch.stack(list(terms.values())).sum(dim=0)
+        rewards = self.task.rewards
+        weights = torch.tensor([term.weight * (ramp if term.ramped else 1.0) for term in rewards])
+        values = torch.stack([term.function(self) for term in rewards]) * (self.control_period * weights)[:, None]
+        values = values.masked_fill(diverged, 0.0)
+        terms = {term.name: value for term, value in zip(rewards, values, strict=True)}
+        reward = values.sum(dim=0)
         if self.task.positive_reward:
             reward = reward.clamp(min=0.0)
         return terms, reward
@@ -250,6 +251,7 @@ class VecEnv:
         self.last_joint_vel[ids] = self.engine.state.joint_vel[ids]
         self.air_time[ids] = 0.0
         self.foot_contact[ids] = False
+        self._derive_frames()
 
     def _randomise(self, ids: Tensor) -> None:
         if self._randomiser is not None:
@@ -268,7 +270,6 @@ class VecEnv:
         self.disturbances.reset(ids)
 
     def _observe(self) -> None:
-        self._derive_frames()
         self.signals = {**self.sensors.read(), self.task.command.name: self.commands.value.clone()}
 
     def _derive_frames(self) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from contract.signals import Signal
 from policies.networks import mlp
 from policies.normalizer import EmpiricalNormalizer
-from sim.episode import StepResult
+from sim.episode import Episode, StepResult
 
 DT = 0.1  # s
 A = np.array([[1.0, DT], [0.0, 1.0]])
@@ -44,6 +44,7 @@ class PointMass:
         self.episode_steps = episode_steps
         self.poison = poison
         self.steps = 0
+        self.finished: list[Episode] = []
         self._generator = torch.Generator().manual_seed(seed)
         self._a, self._b = torch.tensor(A).float(), torch.tensor(B).float()
         self.x = self._draw(num_envs)

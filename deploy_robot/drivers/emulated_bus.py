@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 HOST = "127.0.0.1"
-DEFAULT_PORT = 47100
+DEFAULT_PORT = 6210  # below the ports of DDS (from 7400) and those that the system hands out (from 32768)
 MAX_JOINTS = 64
 VERSION = 1
 

@@ -36,7 +36,12 @@ class Operator:
         self.safety: SafetyReport | None = None
         self._check = check
         self._context = rclpy.Context()
-        rclpy.init(context=self._context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(
+            args=["--ros-args", "--disable-external-lib-logs"],
+            context=self._context,
+            domain_id=domain,
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
         self._node = Node("operator", context=self._context, namespace=namespace)
         self._executor = make_executor(self._context)
         self._executor.add_node(self._node)
@@ -64,9 +69,7 @@ class Operator:
             self._executor.spin_once(timeout_sec=min(remaining, _TURN))
 
     def wait_for(self, condition: Callable[[], bool], what: str, timeout: float) -> None:
-        """Serve callbacks until `condition()`. LandbridgeError saying `what` did not happen within `timeout`
-        s.
-        """
+        """Serve callbacks until `condition()`; LandbridgeError that begins with `what` after `timeout` s."""
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
@@ -80,9 +83,7 @@ class Operator:
         self._command.publish(conversions.velocity_message(vx, vy, yaw_rate, stamp))
 
     def request(self, name: str, timeout: float = 10.0) -> tuple[bool, str]:
-        """Ask robot_node for `stand`, `sit`, `arm`, `pause`, `estop` or `reset`: whether accepted, and its
-        sentence.
-        """
+        """Ask robot_node to `stand`, `sit`, `arm`, `pause`, `estop` or `reset`: whether it will, and why."""
         response = self._call(Trigger, f"robot_node/{name}", Trigger.Request(), timeout)
         return response.success, response.message
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from contract.errors import LandbridgeError
-from deploy_robot.course import Course, Status
+from deploy_robot.course import WALKING, Course, Status
 from deploy_robot.ros.operator import Operator
 from deploy_robot.ros.safety_report import SafetyReport
 from deploy_robot.supervisor import Mode
@@ -68,7 +68,6 @@ class Pilot:
 
     def _start(self) -> None:
         operator = self._operator
-        self._enter("starting")
         operator.wait_for(lambda: operator.safety is not None, "robot_node did not report", _START_TIMEOUT)
         self._enter("loading the policy")
         if not operator.configure_policy(_START_TIMEOUT):
@@ -87,7 +86,7 @@ class Pilot:
         self._await_mode(Mode.ACTIVE, _ARM_TIMEOUT)
 
     def _command(self, course: Course, command: tuple[float, float, float], seconds: float) -> None:
-        self._phase = "walking"
+        self._phase = WALKING
         self._follow(course, lambda elapsed: min(elapsed / RAMP_TIME, 1.0), command, seconds)
 
     def _follow(

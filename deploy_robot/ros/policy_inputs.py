@@ -71,6 +71,10 @@ class SensorPair:
         """The pair, or None where none came within the last `max_age` s."""
         return self._pair if self._pair is not None and now - self._received <= max_age else None
 
+    def age(self, now: float) -> float:
+        """For how long the pair has been here, s."""
+        return now - self._received
+
     def _match(self, now: float) -> None:
         if self._joint is None or self._imu is None:
             return

@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Imu, JointState
 
 from contract.errors import LandbridgeError, UsageError
@@ -28,6 +26,7 @@ from deploy_robot.onnx_policy import OnnxPolicy, load_policy
 from deploy_robot.process import StopSignal, ask_for_real_time, run_process
 from deploy_robot.ring_log import RingLog, save_npz
 from deploy_robot.ros import conversions, qos, safety_report
+from deploy_robot.ros.context import joined
 from deploy_robot.ros.parameters import declare, parameter
 from deploy_robot.ros.policy_inputs import CommandInput, SensorPair, SignalReader, check_inputs
 from deploy_robot.ros.spin import guarded, make_executor, run_paced
@@ -35,6 +34,8 @@ from deploy_robot.supervisor import Mode
 
 _IDLE_PERIOD = 0.02  # s between turns of the loop while there is no policy
 _STALE_PERIODS = 3.0  # control periods without a new sensor sample after which nothing is published
+_SAMPLE_LEAD = 0.0005  # s by which a sample shall be here before the step that uses it
+MAX_TRIM = 0.0001  # s of the control period
 _LOG_CAPACITY = 200_000  # rows: over an hour at 50 Hz
 
 
@@ -71,6 +72,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in
         self.active = False  # in the lifecycle's sense
         self._robot_mode: Mode | None = None
         self._sensors = SensorPair()
+        self._trim = 0.0  # s
         self._log = RingLog({"step_time": (), "step_duration": ()}, _LOG_CAPACITY)
         # A lifecycle publisher is silent unless the node is active.
         self._targets = self.create_lifecycle_publisher(JointState, "robot_node/joint_command", qos.STREAM_PUBLISHER)
@@ -84,8 +86,12 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in
 
     @property
     def period(self) -> float:
-        """Of the loop, s: the policy's control period."""
-        return self._loaded.policy.contract.control_period if self._loaded else _IDLE_PERIOD
+        """Until the next turn of the loop, s: the policy's control period, trimmed to step just after a sample comes.
+
+        Sensors and policy run at rates that divide each other, so a policy that by chance steps just before the next
+        sample would do so all the time, with a delay that need not be.
+        """
+        return self._loaded.policy.contract.control_period - self._trim if self._loaded else _IDLE_PERIOD
 
     def tick(self, now: float) -> None:
         """One control period. Never raises: a failure is logged and deactivates the node."""
@@ -150,6 +156,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in
         names, stamp = policy.contract.joint_names, pair[0].header.stamp
         self._targets.publish(conversions.joint_target_message(names, target, stamp))
         self._log.append(now, time.monotonic() - now)
+        self._trim = trim(self._sensors.age(now))
 
     def _on_joint_state(self, message: JointState) -> None:
         self._sensors.offer_joint(message, time.monotonic())
@@ -170,12 +177,14 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in
             self.trigger_deactivate()
 
 
+def trim(age: float) -> float:
+    """By how much, s, to shorten the next control period after a step on a sample that had come `age` s before."""
+    return min(max(age - _SAMPLE_LEAD, -MAX_TRIM), MAX_TRIM)
+
+
 def serve(stop: StopSignal) -> None:
-    """Run the node until a stop signal; LandbridgeError for a wrong parameter or a log that cannot be
-    written.
-    """
-    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-    try:
+    """Run the node until a stop signal; LandbridgeError for a wrong parameter or a log that cannot be written."""
+    with joined():
         node = PolicyNode()
         executor = make_executor(node.context)
         executor.add_node(node)
@@ -183,8 +192,6 @@ def serve(stop: StopSignal) -> None:
         run_paced(executor, lambda: node.period, node.tick, lambda: stop.received)
         node.save_log()
         node.destroy_node()
-    finally:
-        rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

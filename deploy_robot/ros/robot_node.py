@@ -13,10 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Imu, JointState
 from std_srvs.srv import Trigger
 
@@ -27,6 +25,7 @@ from deploy_robot import drivers
 from deploy_robot.driver import Driver, RobotState
 from deploy_robot.process import StopSignal, ask_for_real_time, run_process
 from deploy_robot.ros import conversions, qos, safety_report
+from deploy_robot.ros.context import joined
 from deploy_robot.ros.conversions import JointOrder, MessageError, StampClock
 from deploy_robot.ros.parameters import declare, parameter
 from deploy_robot.ros.robot_log import RobotLog
@@ -160,8 +159,7 @@ class RobotNode:
             self._trip_count += 1
             self._trips = [*self._trips, trip.message][-_LAST_TRIPS:]
             self._node.get_logger().warning(f"{trip.reaction.name.lower()}: {trip.message}")
-        # The sentences in `causes` carry figures that change all the time, so they alone are no reason to
-        # publish.
+        # The sentences in `causes` carry figures that change all the time: no reason to publish.
         news = (decision.mode, decision.reaction, self._trip_count, self._refused)
         if news == self._published and now - self._published_time < _REPORT_PERIOD:
             return
@@ -187,10 +185,8 @@ def serve(stop: StopSignal) -> None:
         BundleError: a bundle that is damaged, for another robot, or loosens a limit.
         LandbridgeError: the robot does not answer, or the log cannot be written.
     """
-    # rclpy's own handlers would end the context before the last damping command is on its way.
-    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-    node = Node("robot_node")
-    try:
+    with joined():
+        node = Node("robot_node")
         settings = declare(node, RobotNodeParameters)
         robot = robots.load(settings.robot)
         contract = read_bundle(Path(settings.bundle)).contract if settings.bundle else None
@@ -209,9 +205,7 @@ def serve(stop: StopSignal) -> None:
                     time.sleep(1.0 / settings.rate)
         if settings.log:
             robot_node.log.save(Path(settings.log))
-    finally:
         node.destroy_node()
-        rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

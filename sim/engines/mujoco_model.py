@@ -41,10 +41,12 @@ def build_model(robot: Robot, physics_dt: float, solver: SolverOptions | None = 
     """Compile the robot on a flat floor at z = 0. `physics_dt` in s."""
     solver = solver or SolverOptions()
     spec = mujoco.MjSpec.from_file(str(robot.mjcf))
+    spec.compiler.discardvisual = True  # nothing here is drawn
     option = spec.option
     option.timestep = physics_dt
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
+    option.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND  # one robot is one island: finding it costs time
     option.iterations = solver.iterations
     option.ls_iterations = solver.ls_iterations
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import benchmarks.__main__ as program
-from benchmarks import catalogue, learning, results
+from benchmarks import catalogue, learning, memory, results
 from benchmarks.deploy import DeployBenchmark
 from benchmarks.engine import EngineBenchmark, models_of, state_of
 from benchmarks.envpool_peer import EnvPoolBenchmark
+from benchmarks.footprint import footprint
 from benchmarks.learning import LearningBenchmark
 from benchmarks.memory import MemoryBenchmark
 from benchmarks.raw_loop import RawLoop
@@ -71,10 +72,18 @@ def test_envpool_is_compared_or_said_to_be_absent():
         check_rows(rows)
 
 
-def test_memory_and_speed_are_compared_over_sizes():
+def test_memory_and_speed_are_compared_over_sizes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(memory, "footprint", lambda size, threads: {2: 3_000_000, 4: 4_000_000}[size])
     rows = list(MemoryBenchmark(sizes=(2, 4), steps=1, rounds=2, threads=1).run())
-    assert [row.unit for row in rows] == ["control steps/s", "1/GB"]
     check_rows(rows)
+    assert [row.unit for row in rows] == ["control steps/s", "1/GB"]
+    assert rows[1].ours == pytest.approx(1000.0)
+    assert rows[1].ratio is not None
+    assert rows[1].ratio.median == pytest.approx(1.5)
+
+
+def test_more_environments_leave_a_larger_footprint():
+    assert footprint(300, threads=1) > 300 * 1e4  # 10 kB is less than a robot's model
 
 
 def test_deployment_is_timed_while_the_policy_drives(tmp_path: Path):

@@ -1,5 +1,3 @@
-import itertools
-import os
 import socket
 import threading
 import time
@@ -15,14 +13,14 @@ from deploy_robot import drivers
 from deploy_robot.driver import JointCommand
 from deploy_robot.drivers import emulated, emulated_bus
 from deploy_robot.drivers.emulated_bus import HOST, LowState
+from tests.udp_ports import free_pair
 
 ROBOT = robots.load("unitree_go2")
-_PORTS = itertools.count(20_000 + 20 * (os.getpid() % 500), 2)
 
 
 @pytest.fixture
 def port() -> int:
-    return next(_PORTS)
+    return free_pair()
 
 
 def state(sequence: int, joints: int = 12) -> bytes:

@@ -74,11 +74,11 @@ def test_variables_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_parameters_are_written_with_their_types(tmp_path: Path) -> None:
-    argv = node_argv("robot_node", "left/", {"address": "47100", "rate": 200.0}, tmp_path)
+    argv = node_argv("robot_node", "left/", {"address": "6210", "rate": 200.0}, tmp_path)
     assert argv[:3] == [sys.executable, "-m", "deploy_robot.ros.robot_node"]
     assert "__ns:=/left" in argv
     document = json.loads((tmp_path / "robot_node.yaml").read_text())
-    assert document == {"/**": {"ros__parameters": {"address": "47100", "rate": 200.0}}}
+    assert document == {"/**": {"ros__parameters": {"address": "6210", "rate": 200.0}}}
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

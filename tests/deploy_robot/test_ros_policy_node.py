@@ -21,7 +21,7 @@ from contract.bundle import write_bundle
 from contract.golden import Golden
 from contract.signals import Signal
 from deploy_robot.ros import conversions, qos, safety_report
-from deploy_robot.ros.policy_node import PolicyNode
+from deploy_robot.ros.policy_node import MAX_TRIM, PolicyNode, trim
 from deploy_robot.ros.safety_report import SafetyReport
 from deploy_robot.ros.spin import make_executor
 from deploy_robot.ros_environment import applied, claimed_domain, environment
@@ -192,7 +192,7 @@ def test_follows_cmd_vel_within_range_and_forgets_it_in_time(rig: Rig) -> None:
 def test_a_failure_in_the_loop_deactivates_the_node(rig: Rig) -> None:
     rig.node.trigger_activate()
     rig.until(lambda: len(rig.targets) > 3, rig.feed)
-    rig.names = rig.names[:-1] + ["wheel_joint"]
+    rig.names = [*rig.names[:-1], "wheel_joint"]
     rig.until(lambda: not rig.node.active, rig.feed)
 
 
@@ -211,6 +211,15 @@ def test_a_bundle_that_is_not_whole_is_refused_and_can_be_mended(
     if harm == "missing":
         write_counter(bundle)
         assert rig.node.trigger_configure() is TransitionCallbackReturn.SUCCESS
+
+
+def test_steps_move_towards_the_moment_after_a_sample(rig: Rig) -> None:
+    assert trim(0.0) < 0.0 < trim(0.004) == MAX_TRIM
+    assert trim(0.0005) == 0.0
+    rig.node.trigger_activate()
+    rig.until(lambda: len(rig.targets) > 3, rig.feed)
+    period = make_contract().control_period
+    rig.until(lambda: rig.node.period == period - MAX_TRIM, rig.tick)  # the last sample grows older
 
 
 def test_the_period_is_that_of_the_policy_once_it_is_loaded(rig: Rig) -> None:

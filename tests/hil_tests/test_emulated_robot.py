@@ -1,7 +1,5 @@
 import dataclasses
-import itertools
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -23,11 +21,11 @@ from hil_tests.robot_emulation import EmulationConfig, RobotEmulation
 from hil_tests.robot_physics import HiddenParameters
 from hil_tests.robot_process import READY
 from hil_tests.sensor_model import SensorConfig
+from tests.udp_ports import free_pair
 
 ROBOT = robots.load("unitree_go2")
 REST, STANDING = np.array(ROBOT.rest_pose), ROBOT.default_joint_pos
 PLAIN = EmulationConfig(perturb=False)
-_PORTS = itertools.count(30_000 + 4 * (os.getpid() % 500), 2)
 
 
 class Bench:
@@ -215,7 +213,7 @@ class Process:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_process_sends_states_and_leaves_its_log_when_stopped(tmp_path: Path, number: int) -> None:
-    port, log = next(_PORTS), tmp_path / "truth.npz"
+    port, log = free_pair(), tmp_path / "truth.npz"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host:
         host.bind((HOST, port + 1))
         host.settimeout(120)
@@ -235,7 +233,7 @@ def test_the_process_sends_states_and_leaves_its_log_when_stopped(tmp_path: Path
 
 
 def test_a_port_in_use_is_one_sentence() -> None:
-    port = next(_PORTS)
+    port = free_pair()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind((HOST, port))
         code, errors = Process("--port", str(port)).end()

@@ -16,7 +16,8 @@ import pytest
 
 import landbridge
 from contract.errors import BundleError, LandbridgeError, SafetyError, UsageError
-from landbridge import cli, commands
+from landbridge import cli, commands, shipped
+from policies import bundles
 
 NAMES = sorted(commands.COMMANDS)
 
@@ -52,11 +53,11 @@ def test_every_command_file_is_registered_and_no_other() -> None:
     assert command_files == set(commands.COMMANDS)
 
 
-def test_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_overview_names_every_command_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     text = capsys.readouterr().out
     for entry in commands.COMMANDS.values():
-        assert f"  {entry.name} " in text
+        assert text.count(f"\n  {entry.name} ") == 1
         assert entry.summary in text
 
 
@@ -135,18 +136,17 @@ def test_words_after_the_dashes_are_refused_by_other_commands(capsys: pytest.Cap
     assert "takes nothing after `--`, got --seed 4" in capsys.readouterr().err
 
 
-def test_bundle_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from policies import bundles
-
+def test_bundle_may_be_a_path_or_the_name_of_a_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundles, "_FOLDER", tmp_path)
-    (tmp_path / "shipped").mkdir()
-    (tmp_path / "shipped" / "contract.json").touch()
-    entry = commands.COMMANDS["inspect"]
-    assert cli.parse(entry, ["shipped"]).bundle == tmp_path / "shipped"  # type: ignore[attr-defined]
-    assert cli.parse(entry, ["other"]).bundle == Path("other")  # type: ignore[attr-defined]
+    (tmp_path / "walker").mkdir()
+    (tmp_path / "walker" / "contract.json").touch()
+    assert shipped.find(Path("walker")) == tmp_path / "walker"
+    for unknown in ("other", "some/walker"):
+        with pytest.raises(UsageError, match=f"{unknown}: no such bundle; .* a shipped one: walker"):
+            shipped.find(Path(unknown))
     # What lies in the folder where the user is comes first.
     monkeypatch.chdir(tmp_path)
-    assert cli.parse(entry, ["shipped"]).bundle == Path("shipped")  # type: ignore[attr-defined]
+    assert shipped.find(Path("walker")) == Path("walker")
 
 
 @pytest.mark.parametrize(
@@ -305,8 +305,6 @@ def test_list_of_one_kind_shows_no_other(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_shipped_bundles_are_found_by_name() -> None:
-    from policies import bundles
-
     for name in bundles.names():
         assert (bundles.path(name) / "policy.onnx").is_file()
     with pytest.raises(UsageError, match="unknown bundle 'go2-velocty-flat'"):

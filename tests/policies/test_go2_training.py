@@ -1,15 +1,19 @@
 """Training of the real task: it resumes bit for bit, and what it leaves is a bundle that verifies."""
 
 import dataclasses
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from contract.bundle import read_bundle
 from deploy_robot.onnx_policy import load_policy
+from domain_rand.randomiser import EpisodeRandomiser
 from policies import packaging, recipes, training
 from policies.config import TrainConfig
+from policies.logging import EPISODES
 from policies.progress import NotesOnly
 from policies.recipe import Recipe
 from policies.trainer import Outcome, Trainer
@@ -75,3 +79,20 @@ def test_an_unfinished_run_exports_a_bundle_that_verifies(tmp_path: Path, monkey
     assert contract.provenance.command == "landbridge train"
     assert all(signal.measurable for signal in contract.inputs)
     load_policy(path, trainer.env.robot)
+
+
+def test_the_robot_of_any_episode_can_be_drawn_again(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(_recipe(40), num_envs=2)
+    trainer = training.build_trainer(recipe, tmp_path, NotesOnly())
+    trainer.env.max_steps = 10  # episodes that end within the budget
+    trainer.train()
+    lines = [json.loads(line) for line in (tmp_path / EPISODES).read_text().splitlines()]
+    assert {line["env"] for line in lines} == {0, 1}
+    last = max((line for line in lines if line["env"] == 0), key=lambda line: line["episode"])
+    assert last["episode"] == int(trainer.env.episode_index[0]) - 1
+
+    again = EpisodeRandomiser(recipe.randomisation, recipe.seed)
+    again.bind(trainer.env.parameters)
+    draw = again.draw(np.array([0]), np.array([last["episode"] + 1]))
+    for name, value in draw.items():
+        assert torch.equal(value[0], trainer.env.draws[name][0]), name

@@ -129,7 +129,7 @@ def test_an_update_starts_from_the_policy_that_acted(precision):
 
 
 def test_it_reaches_the_linear_quadratic_optimum():
-    """From 25 times the least possible cost to within a tenth of it; three other seeds end below 1.06."""
+    """From 90 times the least possible cost to within a tenth above it; seeds 1 to 4 end at 1.03 to 1.06."""
     ppo, collector, storage = make(seed=1)
     x = np.random.default_rng(0).uniform(-1.0, 1.0, (200, 2))
     least = optimal_cost(x, CONFIG.gamma).mean()
@@ -138,7 +138,7 @@ def test_it_reaches_the_linear_quadratic_optimum():
         collector.collect(storage)
         figures = ppo.update(storage, progress=0.0)
     assert policy_cost(ppo.controller, x, CONFIG.gamma).mean() < 1.1 * least
-    assert figures["loss/explained_variance"] > 0.9
+    assert figures["loss/explained_variance"] > 0.8
 
 
 def test_rate_follows_the_divergence_and_keeps_its_bounds():
