@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from contract.policy_contract import Contract
 from contract.robot import Robot
-from deploy_robot.decision import DAMPED, POLICY_DRIVES, Mode
+from deploy_robot.decision import DAMPED, Mode
 from deploy_robot.driver import Array, JointCommand
 from deploy_robot.limits import Limits
 from deploy_robot.motion import Ramp, SlewLimiter
@@ -81,11 +81,11 @@ class Commander:
         elif mode in (Mode.STANDING_UP, Mode.SITTING_DOWN):
             goal = self._ramp.at(self._ramp_time)
         else:
-            # The start pose and not the last one: a legged robot frozen in mid-stride would tip over.
+            # The start pose and not the last one: a legged robot that freezes in mid-stride tips over.
             reach = config.settle_speed * dt
             goal = np.clip(self.start_pose, limiter.position - reach, limiter.position + reach)
         change = dt / config.gain_time
-        self._own_gains += -change if mode in POLICY_DRIVES else change
+        self._own_gains += -change if mode is Mode.ACTIVE else change
         self._own_gains = min(max(self._own_gains, 0.0), 1.0)
         factor = 1.0 + self._own_gains * (config.stand_stiffness - 1.0)
         self.last = JointCommand(limiter.move(goal, dt, lower, upper), factor * self._kp, factor * self._kd)

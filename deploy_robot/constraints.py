@@ -217,9 +217,9 @@ CONSTRAINTS: tuple[Constraint, ...] = (
     ),
     Constraint(
         "target_slew",
-        "A joint target jumps faster than the joint can move, and the command follows at that speed only.",
+        "A joint target jumps too fast, and the command follows it at the permitted speed only.",
         lambda r: monitors.rate_share(r.target - r.previous_target, r.target_interval, r.limits.joint_velocity),
-        limit=1.0,
+        limit=2.0,  # walking policies reach 1.1: to a position loop a jump is a torque
         unit=_limit_of("velocity"),
         reaction=Reaction.CLIP,
         trip_after=0.0,

@@ -22,6 +22,10 @@ from deploy_robot.ros.spin import guarded, make_executor
 
 _TURN = 0.02  # s, the longest that waiting takes to notice something
 
+_REQUESTS = ("stand", "sit", "arm", "pause", "estop", "reset")
+_CHANGE_STATE = "policy_node/change_state"
+_SERVICES = {f"robot_node/{name}": Trigger for name in _REQUESTS} | {_CHANGE_STATE: ChangeState}
+
 
 class Operator:
     """A ROS node of its own context. All waiting is bounded, and serves callbacks meanwhile.
@@ -45,6 +49,8 @@ class Operator:
         self._node = Node("operator", context=self._context, namespace=namespace)
         self._executor = make_executor(self._context)
         self._executor.add_node(self._node)
+        # Kept from the start: a service may lose its answer to a client that it has not discovered yet.
+        self._clients = {name: self._node.create_client(type_, name) for name, type_ in _SERVICES.items()}
         self._command = self._node.create_publisher(TwistStamped, "cmd_vel", qos.STREAM_PUBLISHER)
         self._node.create_subscription(
             DiagnosticArray, "robot_node/safety", guarded(self._on_safety, self._log_error), qos.STATUS
@@ -84,7 +90,7 @@ class Operator:
 
     def request(self, name: str, timeout: float = 10.0) -> tuple[bool, str]:
         """Ask robot_node to `stand`, `sit`, `arm`, `pause`, `estop` or `reset`: whether it will, and why."""
-        response = self._call(Trigger, f"robot_node/{name}", Trigger.Request(), timeout)
+        response = self._call(f"robot_node/{name}", Trigger.Request(), timeout)
         return response.success, response.message
 
     def configure_policy(self, timeout: float = 30.0) -> bool:
@@ -97,17 +103,14 @@ class Operator:
 
     def _change_state(self, transition: int, timeout: float) -> bool:
         request = ChangeState.Request(transition=Transition(id=transition))
-        return bool(self._call(ChangeState, "policy_node/change_state", request, timeout).success)
+        return bool(self._call(_CHANGE_STATE, request, timeout).success)
 
-    def _call(self, type_: Any, service: str, request: Any, timeout: float) -> Any:
-        client = self._node.create_client(type_, service)
-        try:
-            self.wait_for(client.service_is_ready, f"{service} was not offered", timeout)
-            future = client.call_async(request)
-            self.wait_for(future.done, f"{service} did not answer", timeout)
-            return future.result()
-        finally:
-            self._node.destroy_client(client)
+    def _call(self, service: str, request: Any, timeout: float) -> Any:
+        client = self._clients[service]
+        self.wait_for(client.service_is_ready, f"{service} was not offered", timeout)
+        future = client.call_async(request)
+        self.wait_for(future.done, f"{service} did not answer", timeout)
+        return future.result()
 
     def _on_safety(self, message: DiagnosticArray) -> None:
         self.safety = safety_report.from_message(message)

@@ -11,7 +11,7 @@ from deploy_robot.supervisor import Mode
 
 RAMP_TIME = 1.0  # s over which the command grows from zero, and falls back to it
 
-_STILL_TIME = 1.0  # s of standing before the policy is paused
+_STILL_TIME = 1.0  # s of standing before the policy is paused, and again before the robot sits down
 _START_TIMEOUT = 60.0  # s; a busy machine imports slowly
 _STAND_TIMEOUT = 30.0  # s
 _ARM_TIMEOUT = 10.0  # s for fresh targets, and for the legs to settle
@@ -116,6 +116,7 @@ class Pilot:
         self._enter("lying down")
         try:
             self._insist("pause", _ARM_TIMEOUT)
+            self._operator.spin(_STILL_TIME)  # for legs that were in the air to find the ground
             self._insist("sit", _ARM_TIMEOUT)
             self._await_mode(Mode.PASSIVE, _STAND_TIMEOUT)
         except LandbridgeError as error:

@@ -15,7 +15,7 @@ Pixels = NDArray[np.float32]
 VISUAL_GROUP = 2  # of geoms, in every robot description
 FARTHEST = 50.0  # m
 _COARSE = 4  # pixels between the rays that look for the robot; its thinnest part is twice as wide
-_SAMPLES = np.array([[0.125, 0.375], [-0.375, 0.125], [0.375, -0.125], [-0.125, -0.375]])  # rotated grid, pixels
+_SAMPLES = np.array([[0.25, 0.33], [-0.25, -0.33]])  # pixels from the middle, beside the ray through the middle itself
 _SUN = LIGHT / np.linalg.norm(LIGHT)
 
 
@@ -71,7 +71,7 @@ class Figure:
         return geom, normal.reshape(count, 3)
 
     def draw_over(self, picture: Pixels, pinhole: Pinhole) -> None:
-        """Draw the robot into `picture` (H, W, 3): one ray a pixel, four where an edge passes through."""
+        """Draw the robot into `picture` (H, W, 3): one ray a pixel, three where an edge passes through."""
         window = pinhole.window(*self.spheres())
         if window is None:
             return
@@ -92,10 +92,12 @@ class Figure:
         rows, columns = rows[edge], columns[edge]
         if len(rows) == 0:
             return
-        at = np.stack([columns, rows], axis=1)[:, None] + _SAMPLES
-        geom, normal = self.cast(pinhole.eye, pinhole.rays(at[..., 0].ravel(), at[..., 1].ravel()))
-        colour = self._shade(geom, normal, pinhole).reshape(len(rows), len(_SAMPLES), 3).mean(axis=1)
-        cover = (geom >= 0).reshape(len(rows), len(_SAMPLES)).mean(axis=1)[:, None]
+        at = np.stack([columns, rows], axis=1) + _SAMPLES[:, None]
+        more = self.cast(pinhole.eye, pinhole.rays(at[..., 0].ravel(), at[..., 1].ravel()))
+        geom, normal = np.concatenate([geom[edge], more[0]]), np.concatenate([normal[edge], more[1]])
+        samples = (1 + len(_SAMPLES), len(rows))
+        colour = self._shade(geom, normal, pinhole).reshape(*samples, 3).mean(axis=0)
+        cover = (geom >= 0).reshape(samples).mean(axis=0)[:, None]
         picture[rows, columns] = picture[rows, columns] * (1 - cover) + colour
 
     def _covered(self, pinhole: Pinhole, window: tuple[int, int, int, int]) -> NDArray[np.bool_]:

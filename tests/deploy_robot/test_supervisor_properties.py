@@ -64,7 +64,7 @@ class Witness:
 
     def __post_init__(self) -> None:
         limits = self.robot.supervisor.limits
-        self._slew = limits.joint_velocity
+        self._slew = 2.0 * limits.joint_velocity
         self._period = limits.control_period
         self._seen = self.robot.now
         self._remember_inputs(self.robot.state, self.robot.target)
