@@ -46,6 +46,7 @@ class SupervisedRobot:
         self.supervisor = Supervisor(self.robot, self.contract, self.config, self.table)
         self.start_pose = self.robot.default_joint_pos
         self.joint_pos = np.array(self.robot.rest_pose)
+        self.joint_pos_error = np.zeros(n)  # of the encoders
         self.joint_vel = np.zeros(n)
         self.joint_torque = np.zeros(n)
         self.imu_quat = np.array([1.0, 0.0, 0.0, 0.0])
@@ -88,7 +89,8 @@ class SupervisedRobot:
     def heal(self) -> None:
         """End every fault that a test has put in."""
         self.sends_states = self.sends_targets = self.follows = self.varies = True
-        self.joint_vel[:], self.joint_torque[:], self.gyro[:] = 0.0, 0.0, 0.0
+        for array in (self.joint_pos_error, self.joint_vel, self.joint_torque, self.gyro):
+            array[:] = 0.0
         self.imu_quat = rolled(0.0)
         self.target_pos, self.target_stamp = self.start_pose.copy(), None
         self.joint_pos = self.decision.command.joint_target.copy()
@@ -100,7 +102,7 @@ class SupervisedRobot:
         self.state = RobotState(
             self.now,
             self._seq,
-            self.joint_pos.copy(),
+            self.joint_pos + self.joint_pos_error,
             self.joint_vel + jitter,
             self.imu_quat.copy(),
             self.gyro + jitter,

@@ -182,7 +182,7 @@ def target_outside(name: str) -> Fault:
 
 
 def target_slew(robot: SupervisedRobot, share: float) -> None:
-    robot.target_pos[5] += share * ROWS["target_slew"].limit * GO2.joint_velocity_limit[5] * PERIOD
+    robot.target_pos[5] -= share * ROWS["target_slew"].limit * GO2.joint_velocity_limit[5] * PERIOD
     robot.run(PERIOD)
 
 
