@@ -1,7 +1,7 @@
 """How the supervisor moves the robot on its own, and when it lets a policy take over.
 
-`settle_speed`, `stand_stiffness` and `gain_time` bring an emulated Go2 whose policy is cut off in mid-stride to a stand:
-slower or softer ones let it lean far over, and a robot frozen in its last pose falls.
+`settle_speed`, `stand_stiffness` and `gain_time` bring an emulated Go2 whose policy is cut off in mid-stride to a
+stand: slower or softer ones let it lean far over, and a robot frozen in its last pose falls.
 """
 
 from dataclasses import dataclass

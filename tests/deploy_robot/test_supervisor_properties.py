@@ -25,7 +25,7 @@ from deploy_robot.intake import CLOCK_TOLERANCE
 from deploy_robot.target import Target
 
 STEPS = int(os.environ.get("LANDBRIDGE_SAFETY_STEPS", "12000"))
-STEPS_AN_EXAMPLE = 120  # on average, measured
+STEPS_AN_EXAMPLE = 160  # on average, measured
 LONGEST_STEP = 0.02  # s that a step may count for
 
 # Where a step may lead without anybody asking for it.
