@@ -1,13 +1,12 @@
 """Every benchmark by name, in two sizes."""
 
-import difflib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.results import Benchmark
-from contract.errors import UsageError
+from contract.lookup import unknown
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,7 @@ def chosen(names: tuple[str, ...], quick: bool) -> dict[str, Entry]:
     """
     for name in names:
         if name not in CATALOGUE:
-            close = difflib.get_close_matches(name, CATALOGUE, n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else ""
-            raise UsageError(f"unknown benchmark '{name}': there are {', '.join(CATALOGUE)}{hint}")
+            raise unknown("benchmark", name, CATALOGUE)
     if names:
         return {name: entry for name, entry in CATALOGUE.items() if name in names}
     return {name: entry for name, entry in CATALOGUE.items() if not (quick and entry.quick is None)}

@@ -10,11 +10,10 @@ What every `robot.xml` promises to the engines:
 - Visual geoms are in group 2; they neither collide nor weigh anything.
 """
 
-import difflib
 import importlib
 import pkgutil
 
-from contract.errors import UsageError
+from contract.lookup import unknown
 from contract.robot import Robot
 
 
@@ -31,9 +30,7 @@ def load(name: str) -> Robot:
     """
     known = names()
     if name not in known:
-        close = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.4)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        raise UsageError(f"unknown robot {name!r}; known robots: {', '.join(known)}.{hint}")
+        raise unknown("robot", name, known)
     robot = importlib.import_module(f"{__name__}.{name}").ROBOT
     assert isinstance(robot, Robot)
     return robot

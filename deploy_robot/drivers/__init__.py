@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from contract.errors import UsageError
+from contract.lookup import unknown
 from contract.robot import Robot
 from deploy_robot.driver import Driver
 from deploy_robot.drivers.emulated import EmulatedDriver
@@ -25,5 +25,5 @@ def load(name: str, robot: Robot, address: str = "") -> Driver:
         UsageError: no such driver, or an address that it cannot read.
     """
     if name not in _DRIVERS:
-        raise UsageError(f"unknown driver {name!r}; known drivers: {', '.join(names())}")
+        raise unknown("driver", name, _DRIVERS)
     return _DRIVERS[name](robot, address)

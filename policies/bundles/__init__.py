@@ -1,9 +1,8 @@
 """The bundles that Landbridge ships, one folder each, by name. Reading them needs no training code."""
 
-import difflib
 from pathlib import Path
 
-from contract.errors import UsageError
+from contract.lookup import unknown
 
 _FOLDER = Path(__file__).parent
 _MARK = "contract.json"
@@ -22,8 +21,5 @@ def path(name: str) -> Path:
     """
     known = names()
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        listed = ", ".join(known) or "none"
-        raise UsageError(f"unknown bundle '{name}': shipped with this version are {listed}{hint}")
+        raise unknown("bundle", name, known)
     return _FOLDER / name

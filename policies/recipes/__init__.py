@@ -1,10 +1,9 @@
 """One file a recipe: task, randomisation, algorithm and budget; what `landbridge train NAME` means."""
 
-import difflib
 import importlib
 from typing import TYPE_CHECKING
 
-from contract.errors import UsageError
+from contract.lookup import unknown
 
 if TYPE_CHECKING:
     from policies.recipe import Recipe
@@ -24,8 +23,6 @@ def load(name: str) -> "Recipe":
         UsageError: there is none.
     """
     if name not in _MODULES:
-        close = difflib.get_close_matches(name, _MODULES, n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        raise UsageError(f"unknown recipe '{name}': known are {', '.join(names())}{hint}")
+        raise unknown("recipe", name, _MODULES)
     recipe: Recipe = importlib.import_module(_MODULES[name]).RECIPE
     return recipe

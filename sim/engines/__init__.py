@@ -1,9 +1,8 @@
 """Physics engines behind one protocol, by name."""
 
-import difflib
 from collections.abc import Callable
 
-from contract.errors import UsageError
+from contract.lookup import unknown
 from contract.robot import Robot
 from sim.engines.engine import Engine
 
@@ -31,7 +30,5 @@ def make(
         UsageError: no engine of that name.
     """
     if name not in _MAKERS:
-        close = difflib.get_close_matches(name, _MAKERS, n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        raise UsageError(f"unknown engine '{name}': this installation has {', '.join(names())}{hint}")
+        raise unknown("engine", name, _MAKERS)
     return _MAKERS[name](robot, num_envs=num_envs, physics_dt=physics_dt, decimation=decimation, threads=threads)

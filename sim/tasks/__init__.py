@@ -1,9 +1,8 @@
 """Tasks, one file each, by name."""
 
-import difflib
 import importlib
 
-from contract.errors import UsageError
+from contract.lookup import unknown
 from sim.tasks.task import Task
 
 _MODULES = {"go2-velocity-flat": "sim.tasks.go2_velocity_flat"}
@@ -21,8 +20,6 @@ def load(name: str) -> Task:
         UsageError: there is none.
     """
     if name not in _MODULES:
-        close = difflib.get_close_matches(name, _MODULES, n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        raise UsageError(f"unknown task '{name}': known are {', '.join(names())}{hint}")
+        raise unknown("task", name, _MODULES)
     task: Task = importlib.import_module(_MODULES[name]).TASK
     return task

@@ -35,13 +35,13 @@ def test_a_robot_is_loaded_by_its_folder_name(robot: Robot) -> None:
 
 @pytest.mark.parametrize("asked", ["unitree_go1", "Unitree-Go2", "go2", "unitreego2"])
 def test_a_near_miss_names_the_robot_meant(asked: str) -> None:
-    with pytest.raises(UsageError, match=rf"unknown robot '{asked}'.*Did you mean unitree_go2"):
+    with pytest.raises(UsageError, match=rf"unknown robot '{asked}'.*did you mean 'unitree_go2'"):
         robots.load(asked)
 
 
 @pytest.mark.parametrize("asked", ["", "qqqq", "unitree_go2.evil", "../unitree_go2", "__pycache__"])
 def test_nonsense_gets_the_list_of_known_robots(asked: str) -> None:
-    with pytest.raises(UsageError, match=r"known robots: .*unitree_go2"):
+    with pytest.raises(UsageError, match="known are unitree_go2"):
         robots.load(asked)
 
 
