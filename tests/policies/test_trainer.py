@@ -3,6 +3,7 @@ import io
 import json
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from policies.progress import LiveProgress
 from policies.trainer import Outcome, Trainer
 
 NUM_ENVS, STEPS = 16, 8
+PATIENCE = 30.0  # s
 ITERATION = NUM_ENVS * STEPS
 PPO_CONFIG = PPOConfig(
     rollout_steps=STEPS, epochs=2, minibatches=2, critic_hidden=(8,), precision="float32", max_bad_steps=8
@@ -130,7 +132,12 @@ def kill_at(step, number, times=1):
     def poison(env, reward):
         if env.steps == step:
             for _ in range(times):
+                handler = signal.getsignal(number)
                 os.kill(os.getpid(), number)
+                deadline = time.monotonic() + PATIENCE
+                # Signals that arrive together are one: wait until the first has been served and has gone back.
+                while signal.getsignal(number) is handler and time.monotonic() < deadline:
+                    time.sleep(0.001)
         return reward
 
     return poison
