@@ -38,7 +38,6 @@ benchmark: $(VENV)/.benchmark ## speed against raw MuJoCo and a peer, memory, le
 docs: $(VENV)/.dev ## write what the documentation takes from the code: commands, safety constraints
 	$(BIN)/python docs/cli_reference.py
 	$(BIN)/python docs/safety_table.py
-	$(BIN)/python docs/safety_table.py
 
 clean: ## remove .venv, builds and caches; keep runs/
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -55,8 +54,8 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.demo: EXTRAS := train,ros
-$(VENV)/.dev: EXTRAS := train,ros,dev
-$(VENV)/.benchmark: EXTRAS := train,ros,benchmark
+$(VENV)/.dev: EXTRAS := train,ros,gpu,pybullet,robots,sign,unitree,dev
+$(VENV)/.benchmark: EXTRAS := train,ros,gpu,pybullet,benchmark
 
 $(VENV)/.demo $(VENV)/.dev $(VENV)/.benchmark: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "Installing landbridge[$(EXTRAS)] into $(VENV) (once; it takes a minute or two)"

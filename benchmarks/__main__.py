@@ -24,8 +24,9 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells count it
 class Arguments:
     """Measure, print each ratio as soon as it is known, and write the page.
 
-    Benchmarks: engine, envpool, memory, deploy, learning. A page that is there keeps the results of the benchmarks that
-    are not run. `learning` takes hours; interrupted, it goes on where it was.
+    Benchmarks: engine, envpool, warp, memory, deploy, fuzz, conformance, learning. A page that is there keeps the
+    results of those that are not run. `conformance` also writes docs/conformance.md, where it keeps the engines that
+    are not installed here. `learning` takes hours; interrupted, it goes on where it was.
 
     Examples:
         python -m benchmarks

@@ -39,8 +39,11 @@ class Entry:
 CATALOGUE = {
     "engine": Entry("engine", "EngineBenchmark", {"num_envs": 64, "steps": 5, "rounds": 10}),
     "envpool": Entry("envpool_peer", "EnvPoolBenchmark", {"num_envs": 16, "steps": 5, "rounds": 10}),
+    "warp": Entry("warp", "WarpBenchmark", {"sizes": (16,), "steps": 5, "rounds": 5}),
     "memory": Entry("memory", "MemoryBenchmark", {"sizes": (64, 256), "rounds": 5}),
     "deploy": Entry("deploy", "DeployBenchmark", {"periods": 400}),
+    "fuzz": Entry("fuzz", "FuzzBenchmark", {"seconds": 1.0, "guided_seconds": 0.0}),
+    "conformance": Entry("conformance", "ConformanceBenchmark", {"names": ("mujoco_cpu",), "page": None}),
     "learning": Entry("learning", "LearningBenchmark", None),
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from contract.errors import LandbridgeError
 
-_PACKAGES = ("mujoco", "torch", "numpy", "onnxruntime", "envpool")
+_PACKAGES = ("mujoco", "mujoco-warp", "pybullet", "isaaclab", "newton", "torch", "numpy", "onnxruntime", "envpool")
 
 
 def describe() -> str:

@@ -5,6 +5,7 @@ contract.json   what it promises and expects                            (contrac
 golden.npz      recorded traces that every processor must reproduce     (contract/golden.py)
 card.md         for humans; plots/NAME.png beside it
 manifest.json   SHA-256 of every other file                             (contract/manifest.py)
+signature.json  optional: an Ed25519 signature over manifest.json       (contract/signature.py)
 """
 
 import re
@@ -12,11 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from contract import archive, manifest, policy_contract, storage
+from contract import archive, manifest, policy_contract, signature, storage, trust
 from contract import golden as golden_npz
 from contract.errors import BundleError
 from contract.golden import Golden
+from contract.keys import PrivateKey
 from contract.policy_contract import Contract
+from contract.signature import Signature
+from contract.trust import TrustedKeys
 
 __all__ = [
     "Bundle",
@@ -25,6 +29,8 @@ __all__ = [
     "parse_bundle",
     "read_bundle",
     "read_files",
+    "sign_bundle",
+    "verify_files",
     "write_bundle",
     "zip_bundle",
 ]
@@ -36,11 +42,11 @@ _MIB = 1024 * 1024
 _MAX_TOTAL = 512 * _MIB
 _MAX_SIZE = {
     ONNX: 128 * _MIB,
-    policy_contract.FILE: 4 * _MIB,
+    policy_contract.FILE: 2 * _MIB,
     golden_npz.FILE: 72 * _MIB,
     CARD: 4 * _MIB,
     manifest.FILE: _MIB,
-    manifest.SIGNATURE: _MIB,
+    signature.FILE: 4096,
 }
 _MAX_PLOT = 16 * _MIB
 _PLOT = re.compile(r"plots/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\.png")
@@ -100,6 +106,7 @@ def write_bundle(
         CARD: card.encode("utf-8"),
         **{f"plots/{name}": data for name, data in plots.items()},
     }
+    archive.check_names(files, str(path))
     for name, data in files.items():
         limit = _allowed(name)
         if limit is None:
@@ -118,7 +125,7 @@ def write_bundle(
 def zip_bundle(path: Path) -> Path:
     """Verify the bundle directory `path` and write `PATH.zip` beside it; equal bundles give equal bytes."""
     files = read_files(path)
-    manifest.verify(files)
+    verify_files(files)
     target = path.parent / f"{path.resolve().name}.zip"
     try:
         storage.replace_file(target, archive.write_zip(files))
@@ -127,14 +134,49 @@ def zip_bundle(path: Path) -> Path:
     return target
 
 
-def read_bundle(path: Path) -> Bundle:
-    """Read a bundle directory or zip and check hashes, schema and sizes; BundleError names the file or field.
+def sign_bundle(bundle: Bundle, key: PrivateKey) -> Signature:
+    """Write `signature.json` into the directory or zip that `bundle` was read from, in place of one that may be there.
+
+    What is signed are the bytes that were read. BundleError where it cannot be written.
+    """
+    made = signature.make(bundle.files[manifest.FILE], key)
+    data = signature.to_json(made)
+    try:
+        if bundle.path.is_dir():
+            storage.replace_file(bundle.path / signature.FILE, data)
+        else:
+            storage.replace_file(bundle.path.resolve(), archive.write_zip({**bundle.files, signature.FILE: data}))
+    except OSError as error:
+        raise _not_written(bundle.path, error) from None
+    return made
+
+
+def read_bundle(path: Path, trusted: TrustedKeys | None = None) -> Bundle:
+    """Read a bundle directory or zip and check signature, hashes, schema and sizes.
 
     The graph itself is not run: that is `deploy_robot.onnx_policy.load_policy`.
+
+    Args:
+        path: directory or zip.
+        trusted: whose signature the bundle must carry; None for anybody's or none.
+
+    Raises:
+        BundleError: naming the file or field that is wrong.
     """
     files = read_files(path)
-    manifest.verify(files)
+    verify_files(files, trusted)
     return parse_bundle(path, files)
+
+
+def verify_files(files: Mapping[str, bytes], trusted: TrustedKeys | None = None) -> Signature | None:
+    """Check a bundle's files against its manifest, and that against its signature, which is returned.
+
+    The signature comes first: of a bundle that nobody trusted has signed, nothing else is looked at.
+    BundleError names the file that is wrong.
+    """
+    found = trust.check(files, trusted)
+    manifest.verify(files)
+    return found
 
 
 def read_files(path: Path) -> dict[str, bytes]:

@@ -2,14 +2,15 @@
 
 Strict on purpose, since a robot acts on what is read: every field must be there and none may be unknown; no
 type is coerced except a JSON integer where a float is expected; numbers must be finite; strings must be
-printable, so that nothing in a file can drive a terminal; a key may appear once.
+printable, so that nothing in a file can drive a terminal; a key may appear once. Length and depth are bounded, so
+that what is read here cannot exhaust what works on it later.
 """
 
 import dataclasses
 import json
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -18,6 +19,9 @@ from contract.errors import BundleError
 T = TypeVar("T")
 
 _MAX_INT = 2**63 - 1
+_MAX_TEXT = 10_000  # characters of a string
+_MAX_KEY = 200  # characters of a name
+_MAX_DEPTH = 32  # of free-form JSON; far from where Python's own recursion ends, whoever calls
 
 
 class FieldError(Exception):
@@ -29,14 +33,19 @@ def fail(where: str, message: str) -> NoReturn:
     raise FieldError(f"{where}: {message}" if where else message)
 
 
-def loads(cls: type[T], data: bytes, file: str) -> T:
-    """Parse JSON bytes into dataclass `cls`; BundleError `FILE: FIELD: why` where they do not fit."""
+def loads(cls: type[T], data: bytes, file: str, first: Callable[[object], None] = lambda plain: None) -> T:
+    """Parse JSON bytes into dataclass `cls`; BundleError `FILE: FIELD: why` where they do not fit.
+
+    Args:
+        file: what messages call it.
+        first: looks at the plain JSON before it is decoded; raises FieldError.
+    """
     try:
-        tree: T = decode(cls, parse_json(data), "")
+        plain = _parse_json(data)
+        first(plain)
+        tree: T = decode(cls, plain, "")
     except FieldError as error:
         raise BundleError(f"{file}: {error}") from None
-    except RecursionError:
-        raise BundleError(f"{file}: nested too deeply") from None
     return tree
 
 
@@ -53,7 +62,7 @@ def dumps(tree: object, file: str) -> bytes:
     return (_format(plain, 0) + "\n").encode("ascii")
 
 
-def parse_json(data: bytes) -> object:
+def _parse_json(data: bytes) -> object:
     """JSON bytes to plain Python values; refuses repeated keys, leaves NaN for `decode` to name."""
     try:
         return json.loads(data.decode("utf-8"), object_pairs_hook=_object)
@@ -141,11 +150,14 @@ def _decode_scalar(hint: Any, value: object, where: str) -> object:
     raise TypeError(f"{where}: no JSON form for {hint!r}")
 
 
-def _check_free_form(value: object, where: str) -> object:
+def _check_free_form(value: object, where: str, depth: int = 0) -> object:
+    if depth > _MAX_DEPTH:
+        fail(where, f"nested more than {_MAX_DEPTH} levels deep")
     if isinstance(value, Mapping):
-        return {name: _check_free_form(item, _join(where, name)) for name, item in _mapping(value, where).items()}
+        items = _mapping(value, where).items()
+        return {name: _check_free_form(item, _join(where, name), depth + 1) for name, item in items}
     if isinstance(value, list):
-        return [_check_free_form(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return [_check_free_form(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
     if value is None or isinstance(value, bool):
         return value
     for scalar in (int, float, str):
@@ -160,17 +172,21 @@ def _mapping(value: object, where: str) -> dict[str, object]:
     for name in value:
         if not isinstance(name, str) or not name or not name.isprintable():
             fail(where, f"must have printable strings for keys, got {show(name)}")
+        if len(name) > _MAX_KEY:
+            fail(where, f"must have keys of at most {_MAX_KEY} characters, got {show(name)}")
     return value
 
 
 def _printable(text: str, where: str) -> str:
+    if len(text) > _MAX_TEXT:
+        fail(where, f"must have at most {_MAX_TEXT} characters, got {len(text)}")
     if not text.isprintable():
         fail(where, f"must be one line of printable text, got {show(text)}")
     return text
 
 
 def _join(where: str, name: str) -> str:
-    name = name if name.isprintable() else ascii(name)
+    name = name if name.isprintable() and len(name) <= _MAX_KEY else show(name)
     return f"{where}.{name}" if where else name
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from contract.codec import fail
+from contract.codec import fail, show
 from contract.robot import Robot
 from contract.signals import Signal
 
@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 TARGET = "joint_target"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+# Bounds that no robot comes near: they keep what reads a contract from drowning in a damaged or hostile one.
+_MAX_JOINTS = 200
+_MAX_NAME = 100  # characters
+_MAX_SIGNALS = 200
+_MAX_AXES = 8
 _MAX_SIGNAL_SIZE = 1_000_000
+_PERIODS = (1e-4, 1.0)  # s
+_MAX_DELAY = 10.0  # s
+_MAX_GAIN = 1e6  # N m/rad, N m s/rad
+_MAX_FIGURE = 3e38  # of anything that the graph will take as float32
 
 
 def check(contract: "Contract") -> None:
@@ -24,16 +33,16 @@ def check(contract: "Contract") -> None:
     for name in ("robot", "task"):
         if not getattr(contract, name):
             fail(name, "must not be empty")
-    if not contract.control_period > 0:
-        fail("control_period", f"must be positive, got {contract.control_period!r}")
+    if not _PERIODS[0] <= contract.control_period <= _PERIODS[1]:
+        fail("control_period", f"must be from {_PERIODS[0]:g} to {_PERIODS[1]:g} s, got {contract.control_period!r}")
     _check_joints(contract)
     _check_signals(contract)
     _check_target(contract)
     _check_commands(contract)
     for name in ("sensor_delay", "action_delay"):
         delay = getattr(contract, name)
-        if not 0 <= delay.min <= delay.max:
-            fail(name, f"must satisfy 0 <= min <= max, got {delay.min!r} and {delay.max!r}")
+        if not 0 <= delay.min <= delay.max <= _MAX_DELAY:
+            fail(name, f"must satisfy 0 <= min <= max <= {_MAX_DELAY:g} s, got {delay.min!r} and {delay.max!r}")
     _check_envelope(contract)
     _check_provenance(contract)
 
@@ -80,15 +89,19 @@ def _check_signals(contract: "Contract") -> None:
     names: dict[str, str] = {}
     for group in ("inputs", "memory", "outputs"):
         signals: tuple[Signal, ...] = getattr(contract, group)
+        if len(signals) > _MAX_SIGNALS:
+            fail(group, f"must have at most {_MAX_SIGNALS} entries, got {len(signals)}")
         for i, signal in enumerate(signals):
             where = f"{group}[{i}]"
             if not _NAME.fullmatch(signal.name):
-                fail(f"{where}.name", f"must be letters, digits and underscores, got {signal.name!r}")
+                fail(f"{where}.name", f"must be letters, digits and underscores, got {show(signal.name)}")
             for name in (signal.name, f"next_{signal.name}") if group == "memory" else (signal.name,):
                 if name in names:
                     fail(f"{where}.name", f"{name!r} is already {names[name]}")
                 names[name] = where
-            if not signal.shape or any(size < 1 for size in signal.shape):
+            if not 1 <= len(signal.shape) <= _MAX_AXES:
+                fail(f"{where}.shape", f"must have 1 to {_MAX_AXES} axes, got {len(signal.shape)}")
+            if any(size < 1 for size in signal.shape):
                 fail(f"{where}.shape", f"must have positive sizes, got {list(signal.shape)}")
             if math.prod(signal.shape) > _MAX_SIGNAL_SIZE:
                 fail(
@@ -106,16 +119,21 @@ def _check_signals(contract: "Contract") -> None:
 
 
 def _check_names(where: str, names: Sequence[str], known: Sequence[str]) -> None:
+    permitted, seen = set(known), set()
     for i, name in enumerate(names):
-        if name in names[:i]:
-            fail(f"{where}[{i}]", f"duplicate joint {name!r}")
-        if name not in known:
-            fail(f"{where}[{i}]", f"unknown joint {name!r}")
+        if name in seen:
+            fail(f"{where}[{i}]", f"duplicate joint {show(name)}")
+        if name not in permitted:
+            fail(f"{where}[{i}]", f"unknown joint {show(name)}")
+        seen.add(name)
 
 
 def _check_joints(contract: "Contract") -> None:
-    if not contract.joint_names:
-        fail("joint_names", "must not be empty")
+    if not 1 <= len(contract.joint_names) <= _MAX_JOINTS:
+        fail("joint_names", f"must have 1 to {_MAX_JOINTS} entries, got {len(contract.joint_names)}")
+    for j, name in enumerate(contract.joint_names):
+        if not 1 <= len(name) <= _MAX_NAME:
+            fail(f"joint_names[{j}]", f"must have 1 to {_MAX_NAME} characters, got {show(name)}")
     _check_names("joint_names", contract.joint_names, contract.joint_names)
     for name in (
         "kp",
@@ -125,17 +143,19 @@ def _check_joints(contract: "Contract") -> None:
         "joint_upper",
         "velocity_limit",
         "effort_limit",
+        "action_lower",
+        "action_upper",
     ):
-        _check_length(name, getattr(contract, name), len(contract.joint_names))
-    for name in ("action_lower", "action_upper"):
-        _check_length(name, getattr(contract, name), len(contract.joint_names))
+        _check_vector(name, getattr(contract, name), len(contract.joint_names))
     _check_order("joint", contract.joint_lower, contract.joint_upper)
     _check_order("action", contract.action_lower, contract.action_upper)
     for j, joint in enumerate(contract.joint_names):
         for name in ("kp", "kd"):
-            if not getattr(contract, name)[j] >= 0:
-                fail(f"{name}[{j}]", f"{joint}: must not be negative, got {getattr(contract, name)[j]!r}")
-        for name in ("velocity_limit", "effort_limit"):
+            if not 0 <= getattr(contract, name)[j] <= _MAX_GAIN:
+                fail(f"{name}[{j}]", f"{joint}: must be from 0 to {_MAX_GAIN:g}, got {getattr(contract, name)[j]!r}")
+        # A joint without a motor has no torque and no gains.
+        passive = contract.effort_limit[j] == contract.kp[j] == contract.kd[j] == 0
+        for name in ("velocity_limit",) if passive else ("velocity_limit", "effort_limit"):
             if not getattr(contract, name)[j] > 0:
                 fail(f"{name}[{j}]", f"{joint}: must be positive, got {getattr(contract, name)[j]!r}")
         for name in ("default_joint_pos", "action_lower", "action_upper"):
@@ -167,8 +187,9 @@ def _check_commands(contract: "Contract") -> None:
         if name not in inputs:
             fail(where, "no input has this name")
         size = math.prod(inputs[name].shape)
-        for field in ("elements", "lower", "upper"):
-            _check_length(f"{where}.{field}", getattr(command, field), size)
+        _check_length(f"{where}.elements", command.elements, size)
+        for field in ("lower", "upper"):
+            _check_vector(f"{where}.{field}", getattr(command, field), size)
         _check_order(where, command.lower, command.upper, separator=".")
 
 
@@ -180,7 +201,7 @@ def _check_envelope(contract: "Contract") -> None:
             fail(where, "no input has this name")
         size = math.prod(inputs[name].shape)
         for field in ("mean", "std", "min", "max", "low", "high"):
-            _check_length(f"{where}.{field}", getattr(statistics, field), size)
+            _check_vector(f"{where}.{field}", getattr(statistics, field), size)
         for i in range(size):
             if not statistics.std[i] >= 0:
                 fail(f"{where}.std[{i}]", f"must not be negative, got {statistics.std[i]!r}")
@@ -192,14 +213,21 @@ def _check_provenance(contract: "Contract") -> None:
     try:
         created = datetime.fromisoformat(contract.provenance.created)
     except ValueError:
-        fail("provenance.created", f"must be an ISO 8601 time, got {contract.provenance.created!r}")
+        fail("provenance.created", f"must be an ISO 8601 time, got {show(contract.provenance.created)}")
     if created.tzinfo is None:
-        fail("provenance.created", f"must carry a time zone, got {contract.provenance.created!r}")
+        fail("provenance.created", f"must carry a time zone, got {show(contract.provenance.created)}")
 
 
 def _check_length(where: str, values: Sequence[object], expected: int) -> None:
     if len(values) != expected:
         fail(where, f"must have {expected} entries, got {len(values)}")
+
+
+def _check_vector(where: str, values: Sequence[float], expected: int) -> None:
+    _check_length(where, values, expected)
+    for i, value in enumerate(values):
+        if not abs(value) <= _MAX_FIGURE:
+            fail(f"{where}[{i}]", f"must be within +-{_MAX_FIGURE:g}, got {value!r}")
 
 
 def _check_order(where: str, lower: Sequence[float], upper: Sequence[float], separator: str = "_") -> None:

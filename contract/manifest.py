@@ -10,8 +10,8 @@ from contract import codec
 from contract.errors import BundleError
 
 FILE = "manifest.json"
-SIGNATURE = "signature.sig"
-"""May lie beside the manifest, which it signs and hence cannot be listed in."""
+SIGNATURE = "signature.json"
+"""May lie beside the manifest, which it signs and hence cannot be listed in (contract/signature.py)."""
 
 FORMAT = "landbridge-bundle"
 VERSION = 1
@@ -36,18 +36,25 @@ def make(files: Mapping[str, bytes]) -> bytes:
 
 def verify(files: Mapping[str, bytes]) -> Manifest:
     """Check the files of a bundle against its manifest; BundleError names the first that is not as listed."""
-    if FILE not in files:
-        raise BundleError(f"{FILE}: missing: not a bundle, or not a complete one")
-    manifest = _parse(files[FILE])
+    manifest = _parse(content(files))
     for name, sha256 in manifest.files.items():
         if name not in files:
             raise BundleError(f"{name}: missing: {FILE} lists it")
         if _sha256(files[name]) != sha256:
-            raise BundleError(f"{name}: changed since the bundle was written: its SHA-256 is not the manifest's")
+            raise BundleError(
+                f"{name}: changed since the bundle was written: its SHA-256 is not the manifest's; get the original"
+            )
     for name in files:
         if name not in manifest.files and name not in (FILE, SIGNATURE):
-            raise BundleError(f"{name}: not listed in {FILE}: it was added after the bundle was written")
+            raise BundleError(f"{name}: not listed in {FILE}: it was added after the bundle was written: remove it")
     return manifest
+
+
+def content(files: Mapping[str, bytes]) -> bytes:
+    """`manifest.json` as it is, unchecked; BundleError where there is none."""
+    if FILE not in files:
+        raise BundleError(f"{FILE}: missing: not a bundle, or not a complete one")
+    return files[FILE]
 
 
 def digest(files: Mapping[str, bytes]) -> str:
@@ -56,8 +63,7 @@ def digest(files: Mapping[str, bytes]) -> str:
 
 
 def _parse(data: bytes) -> Manifest:
-    _check_version(data)
-    manifest = codec.loads(Manifest, data, FILE)
+    manifest = codec.loads(Manifest, data, FILE, first=_check_version)
     if manifest.format != FORMAT:
         raise BundleError(f"{FILE}: format: must be {FORMAT!r}, got {codec.show(manifest.format)}")
     for name, sha256 in manifest.files.items():
@@ -71,14 +77,10 @@ def _parse(data: bytes) -> Manifest:
     return manifest
 
 
-def _check_version(data: bytes) -> None:
-    try:
-        document = codec.parse_json(data)
-    except codec.FieldError as error:
-        raise BundleError(f"{FILE}: {error}") from None
+def _check_version(document: object) -> None:
     version = document.get("version") if isinstance(document, dict) else None
     if isinstance(version, int) and version > VERSION:
-        raise BundleError(f"{FILE}: version: {version}: made by a newer Landbridge: upgrade")
+        codec.fail("version", f"{codec.show(version)}: made by a newer Landbridge: upgrade")
 
 
 def _canonical(manifest: Manifest) -> bytes:

@@ -115,11 +115,7 @@ def to_json(contract: Contract) -> bytes:
 
 def from_json(data: bytes) -> Contract:
     """Parse and validate `contract.json`; BundleError `contract.json: FIELD: what is wrong`."""
-    try:
-        _check_version(codec.parse_json(data))
-    except codec.FieldError as error:
-        raise BundleError(f"{FILE}: {error}") from None
-    contract = codec.loads(Contract, data, FILE)
+    contract = codec.loads(Contract, data, FILE, first=_check_version)
     check(contract)
     return contract
 

@@ -79,7 +79,7 @@ class Driver(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Known after `open`."""
+        """`hardware` is known at any time, the rest after `open`."""
         ...
 
     def open(self) -> None:

@@ -45,7 +45,7 @@ def limits_of(robot: Robot, contract: Contract | None = None) -> Limits:
     Raises:
         BundleError: the contract is for another robot, loosens a limit, or excludes a pose that is needed.
     """
-    up = np.array(quat_rotate_inverse(robot.imu.quat, [0.0, 0.0, 1.0]), dtype=np.float64)
+    up = np.array(quat_rotate_inverse(robot.base_from_imu, [0.0, 0.0, 1.0]), dtype=np.float64)
     if contract is None:
         return Limits(
             robot.joint_names,

@@ -1,5 +1,6 @@
 """Runs the graph of a bundle: named sensor signals in, joint targets out, memory kept inside."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import ArrayLike, NDArray
 
-from contract import robots
+from contract import robots, trust
 from contract.bundle import Bundle, read_bundle
 from contract.contract_rules import TARGET
 from contract.errors import BundleError, UsageError
@@ -18,6 +19,9 @@ from deploy_robot import graph_scan
 FILE = "policy.onnx"
 GOLDEN_TOLERANCE = 1e-5
 """Largest absolute difference from a recorded trace that rounding explains, in the output's unit."""
+
+_MAX_REPLAY = 60.0  # s; seconds on the slowest robot computers
+_MAX_REASON = 300  # characters
 
 Float32 = NDArray[np.float32]
 
@@ -52,6 +56,16 @@ class OnnxPolicy:
         """Forget the past of all rows, or of the rows `ids` (indices or a mask)."""
         for name in self._memory_names:
             self._feed[name][... if ids is None else np.asarray(ids)] = 0.0
+
+    @property
+    def memory(self) -> dict[str, Float32]:
+        """By signal name, `(batch, *shape)` each. Steps put other arrays in place of these and leave them alone."""
+        return {name: self._feed[name] for name in self._memory_names}
+
+    def restore(self, memory: Mapping[str, ArrayLike]) -> None:
+        """Go on from a memory: for each of its signals the numbers of `(batch, *shape)`, of any shape."""
+        for name in self._memory_names:
+            self._feed[name] = np.array(memory[name], np.float32).reshape(self._feed[name].shape)
 
     def step(self, signals: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
         """One control period.
@@ -95,23 +109,47 @@ class OnnxPolicy:
             The largest absolute difference from any recorded output, in that output's unit.
 
         Raises:
-            BundleError: naming the first step, output and joint that differ by more than `atol`.
+            BundleError: naming the first step, output and joint that differ by more than `atol`; or the graph
+                fails, or takes longer than any policy.
         """
+        options = ort.RunOptions()
+        options.log_severity_level = 4
+        watchdog = threading.Timer(_MAX_REPLAY, setattr, (options, "terminate", True))
+        watchdog.start()
+        try:
+            return self._replay(options, atol)
+        finally:
+            watchdog.cancel()
+
+    def _replay(self, options: ort.RunOptions, atol: float) -> float:
         golden = self._bundle.golden
         feed = self._zero_feed(golden.batch)
         largest = 0.0
         for t in range(golden.steps):
             for name, trace in golden.inputs.items():
                 feed[name] = trace[t]
-            outputs = dict(zip(self._output_names, self._session.run(self._output_names, feed), strict=True))
-            for name, value in outputs.items():
-                difference = np.abs(value.astype(np.float64) - golden.outputs[name][t])
+            for name, value in self._run_recorded(t, feed, options).items():
+                recorded = golden.outputs[name][t]
+                if value.shape != recorded.shape:
+                    raise BundleError(
+                        f"{FILE}: output {name!r} has shape {list(value.shape)} at step {t} of golden.npz,"
+                        f" where {list(recorded.shape)} is recorded"
+                    )
+                difference = np.abs(value.astype(np.float64) - recorded)
                 if not difference.max() <= atol:
-                    raise self._parts(t, name, value, golden.outputs[name][t], atol)
+                    raise self._parts(t, name, value, recorded, atol)
                 largest = max(largest, float(difference.max()))
             for name in self._memory_names:
                 feed[name] = golden.outputs[f"next_{name}"][t]
         return largest
+
+    def _run_recorded(self, t: int, feed: dict[str, Float32], options: ort.RunOptions) -> dict[str, Float32]:
+        try:
+            return dict(zip(self._output_names, self._session.run(self._output_names, feed, options), strict=True))
+        except Exception as error:  # as in _open
+            if options.terminate:
+                raise BundleError(f"{FILE}: golden.npz was not replayed within {_MAX_REPLAY:g} s") from None
+            raise BundleError(f"{FILE}: onnxruntime fails at step {t} of golden.npz: {_reason(error)}") from None
 
     def _zero_feed(self, batch: int) -> dict[str, Float32]:
         return {s.name: np.zeros((batch, *s.shape), np.float32) for s in self.contract.graph_inputs}
@@ -137,18 +175,28 @@ class OnnxPolicy:
         return f"element {elements[index[-1]] if elements else list(index)}"
 
 
-def load_policy(path: Path, robot: Robot | None = None, batch: int = 1, threads: int = 1) -> OnnxPolicy:
-    """Read a bundle; make sure that it is whole, fits the robot, and does here what it did in training.
+def load_policy(
+    path: Path, robot: Robot | None = None, batch: int = 1, threads: int = 1, trusted_keys: Path | str | None = None
+) -> OnnxPolicy:
+    """Read a bundle; make sure that it may run here, is whole, fits the robot, and does what it did in training.
 
     Args:
         path: bundle directory or zip.
         robot: the robot that it will run on; None takes the one that the contract names.
+        trusted_keys: one of which must have signed it: a PEM file or a folder of them; None or empty for
+            what LANDBRIDGE_TRUSTED_KEYS says.
 
     Raises:
         BundleError: naming the file, field or step that is wrong.
+        UsageError: there are no such keys.
     """
-    bundle = read_bundle(path)
-    check_robot(bundle.contract, robot or named_robot(bundle.contract))
+    bundle = read_bundle(path, trust.configured(trusted_keys))
+    return prove(bundle, robot or named_robot(bundle.contract), batch, threads)
+
+
+def prove(bundle: Bundle, robot: Robot, batch: int = 1, threads: int = 1) -> OnnxPolicy:
+    """The policy of a bundle that fits the robot and does here what it did in training; BundleError otherwise."""
+    check_robot(bundle.contract, robot)
     policy = OnnxPolicy(bundle, batch, threads)
     policy.replay_golden()
     return policy
@@ -170,11 +218,19 @@ def _open(onnx: bytes, threads: int) -> ort.InferenceSession:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a control loop mostly waits
     options.log_severity_level = 4  # failures arrive as exceptions
+    # Otherwise a file of the right first bytes goes to the reader of onnxruntime's own format, past the scan.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+        # No fallback: after some errors it would print them, with names from the graph, and try the same again.
+        return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # onnxruntime's exceptions share no narrower base
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BundleError(f"{FILE}: onnxruntime {ort.__version__} cannot load the graph: {reason}") from None
+        raise BundleError(f"{FILE}: onnxruntime {ort.__version__} cannot load the graph: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """What onnxruntime says, as one bounded line of printable text: it quotes names from the graph."""
+    line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return "".join(c if c.isprintable() else "?" for c in line[:_MAX_REASON])
 
 
 def _check_interface(session: ort.InferenceSession, contract: Contract) -> None:
@@ -183,16 +239,19 @@ def _check_interface(session: ort.InferenceSession, contract: Contract) -> None:
         ("input", session.get_inputs(), inputs),
         ("output", session.get_outputs(), contract.graph_outputs),
     ):
-        tensors = {tensor.name: tensor for tensor in actual}
+        try:
+            tensors = {tensor.name: (tensor.type, tensor.shape) for tensor in actual}
+        except UnicodeDecodeError:  # onnxruntime hands out whatever bytes are in the file
+            raise BundleError(f"{FILE}: the names of {kind}s are not UTF-8 text") from None
         for name in expected:
             if name not in tensors:
                 raise BundleError(f"{FILE}: {kind} {name!r} is missing: the contract names it")
-        for name, tensor in tensors.items():
+        for name, (element_type, shape) in tensors.items():
             if name not in expected:
                 raise BundleError(f"{FILE}: {kind} {name!r} is not in the contract")
-            if tensor.type != "tensor(float)":
-                raise BundleError(f"{FILE}: {kind} {name!r} must be float32, got {tensor.type}")
-            _check_shape(f"{FILE}: {kind} {name!r}", tensor.shape, expected[name])
+            if element_type != "tensor(float)":
+                raise BundleError(f"{FILE}: {kind} {name!r} must be float32, got {element_type}")
+            _check_shape(f"{FILE}: {kind} {name!r}", shape, expected[name])
 
 
 def _check_shape(what: str, actual: Sequence[int | str | None], expected: tuple[int, ...]) -> None:

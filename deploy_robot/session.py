@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contract import robots, storage
+from contract import robots, storage, trust
 from contract.bundle import Bundle, read_bundle
 from contract.errors import UsageError
 from contract.policy_contract import check_robot
@@ -18,7 +18,7 @@ from deploy_robot.course import Course, Status
 from deploy_robot.process import StopSignal
 from deploy_robot.ros_environment import require_ros
 from deploy_robot.session_summary import NEVER, SETTLE_TIME, Span, Summary
-from deploy_robot.stack import RobotProcess, Stack, StackConfig
+from deploy_robot.stack import EMULATED, RobotProcess, Stack, StackConfig
 
 MIN_SECONDS = 4.0  # leaves something to judge after the command has been reached and the robot has settled
 COMMAND = "command"
@@ -36,19 +36,28 @@ class SessionConfig:
         command: vx, vy (m/s) and yaw rate (rad/s) in the base frame.
         seconds: for which the policy drives.
         driver: how to reach the robot.
+        address: where the driver finds it, in the driver's terms; a robot that is emulated here has its own.
         domain: ROS domain; None for a free one.
         port: of an emulated robot; None for a free one.
         namespace: of all nodes.
+        trusted_keys: public keys, one of which must have signed the bundle: a PEM file or a folder of them; None for
+            what LANDBRIDGE_TRUSTED_KEYS says.
+        confirm_hardware: somebody has said that a real robot may move.
+        record: the whole run, and not only the minute before a trip of a monitor.
     """
 
     bundle: Path
     out: Path
     command: tuple[float, float, float] = (0.5, 0.0, 0.0)
     seconds: float = 20.0
-    driver: str = "emulated"
+    driver: str = EMULATED
+    address: str = ""
     domain: int | None = None
     port: int | None = None
     namespace: str = ""
+    trusted_keys: Path | None = None
+    confirm_hardware: bool = False
+    record: bool = False
 
 
 def run_session(
@@ -61,20 +70,35 @@ def run_session(
     SIGINT and SIGTERM end it early and cleanly: the robot is damped, every process ends, the summary says so.
 
     Raises:
-        UsageError: a command outside the bundle's range, or too short a time.
-        BundleError: the bundle is damaged or for another robot.
+        UsageError: a command outside the bundle's range, too short a time, an address that is none, or a real robot
+            that nobody confirmed.
+        BundleError: the bundle is damaged, for another robot, or not signed by a trusted key.
         LandbridgeError: no ROS, a domain or port in use, a process that ended or a robot that refused, and
             why.
         OSError: `config.out` cannot be written.
     """
     require_ros()
-    bundle = read_bundle(config.bundle)
+    trusted = trust.configured(config.trusted_keys)
+    bundle = read_bundle(config.bundle, trusted)
     robot = robots.load(bundle.contract.robot)
     check_robot(bundle.contract, robot)
     _check_request(config, bundle)
+    if robot_process is None:
+        _check_hardware(config, robot)
     config.out.mkdir(parents=True, exist_ok=True)
     stack = Stack(
-        StackConfig(config.bundle, robot.name, config.out, config.driver, config.domain, config.port, config.namespace),
+        StackConfig(
+            config.bundle,
+            robot.name,
+            config.out,
+            config.driver,
+            config.address,
+            config.domain,
+            config.port,
+            config.namespace,
+            trusted.source if trusted else None,
+            config.record,
+        ),
         robot_process,
     )
     with StopSignal() as stop, stack:
@@ -124,6 +148,15 @@ def _check_request(config: SessionConfig, bundle: Bundle) -> None:
             raise UsageError(
                 f"--command: {element} is {given[element]:g}, and the policy was trained for {lower:g} to {upper:g}"
             )
+
+
+def _check_hardware(config: SessionConfig, robot: Robot) -> None:
+    driver = drivers.load(config.driver, robot, config.address)
+    if driver.capabilities.hardware and not config.confirm_hardware:
+        raise UsageError(
+            f"--robot {config.driver} moves a real robot: see that it hangs or has room to fall and that nobody is"
+            " near, hold its emergency stop, and add --confirm-hardware"
+        )
 
 
 def _summarise(config: SessionConfig, bundle: Bundle, robot: Robot, stack: Stack, course: Course) -> Summary:

@@ -15,6 +15,9 @@ from deploy_robot.children import Child, Children
 from deploy_robot.drivers.emulated_bus import DEFAULT_PORT
 from deploy_robot.ros_environment import applied, claimed_domain, environment, node_argv
 
+EMULATED = "emulated"
+"""The driver of robots that a UDP port identifies."""
+
 _READY_TIMEOUT = 60.0  # s; a busy machine imports slowly
 
 
@@ -23,12 +26,15 @@ class RobotProcess:
     """A program that plays the robot on this machine.
 
     Attributes:
-        argv: program and arguments, for a robot, a UDP port, and the file that the truth shall go to.
+        argv: program and arguments, for a robot, its address in the driver's terms, and the file that the truth
+            shall go to.
         ready: text that it prints when the robot is on its bus.
+        driver: that reaches it there: `emulated`, or one whose addresses are INTERFACE:DOMAIN of a DDS network.
     """
 
-    argv: Callable[[str, int, Path], Sequence[str]]
+    argv: Callable[[str, str, Path], Sequence[str]]
     ready: str
+    driver: str = EMULATED
 
 
 @dataclass(frozen=True)
@@ -40,18 +46,24 @@ class StackConfig:
         robot: name of its description.
         out: folder for the logs.
         driver: how to reach the robot.
+        address: where the driver finds it, in the driver's terms; a robot that is emulated here has its own.
         domain: ROS domain; None for a free one.
         port: of an emulated robot; None for one that belongs to the domain.
         namespace: of all nodes.
+        trusted_keys: public keys, one of which must have signed the bundle; None for what the environment says.
+        record: the whole run to a file in `out`, and not only the minute before a trip.
     """
 
     bundle: Path
     robot: str
     out: Path
-    driver: str = "emulated"
+    driver: str = EMULATED
+    address: str = ""
     domain: int | None = None
     port: int | None = None
     namespace: str = ""
+    trusted_keys: Path | None = None
+    record: bool = False
 
 
 class Stack:
@@ -67,11 +79,14 @@ class Stack:
         self._config = config
         self._robot_process = robot_process
         self._contexts = contextlib.ExitStack()
+        self._bus_domain: int | None = None  # of an emulated robot that speaks DDS, apart from that of ROS
 
     def __enter__(self) -> Self:
         out = self._config.out
         with contextlib.ExitStack() as contexts:
             self.domain = contexts.enter_context(claimed_domain(self._config.domain))
+            if self._robot_process is not None and self._config.driver != EMULATED:
+                self._bus_domain = contexts.enter_context(claimed_domain())
             variables = environment(self.domain, out)
             contexts.enter_context(applied(variables))
             self.children = contexts.enter_context(Children(variables, out))
@@ -86,6 +101,13 @@ class Stack:
         """Of an emulated robot. A domain belongs to one stack at a time, so a port that follows from it does too."""
         return self._config.port or DEFAULT_PORT + 2 * self.domain
 
+    @property
+    def address(self) -> str:
+        """Where the driver finds the robot, in the driver's terms."""
+        if self._config.driver == EMULATED:
+            return str(self.port)
+        return self._config.address if self._bus_domain is None else f"lo:{self._bus_domain}"
+
     def start(self, check: Callable[[], None] = lambda: None) -> None:
         """Start everything, and wait for the robot to be on its bus.
 
@@ -99,7 +121,7 @@ class Stack:
             self._path(name).unlink(missing_ok=True)
         self.start_policy_node()
         if (process := self._robot_process) is not None:
-            argv = process.argv(self._config.robot, self.port, self._path("truth"))
+            argv = process.argv(self._config.robot, self.address, self._path("truth"))
             self.children.start("robot", argv).await_output(process.ready, _READY_TIMEOUT, check)
         self.start_robot_node()
 
@@ -109,7 +131,9 @@ class Stack:
         parameters = {
             "robot": config.robot,
             "driver": config.driver,
-            "address": str(self.port) if config.driver == "emulated" else "",
+            "address": self.address,
+            "black_box": str(config.out.resolve()),
+            "record": config.record,
         }
         return self._start_node("robot_node", parameters)
 
@@ -128,6 +152,8 @@ class Stack:
     def _start_node(self, node: str, parameters: dict[str, Any]) -> Child:
         config = self._config
         common = {"bundle": str(config.bundle.resolve()), "log": str(self._path(node))}
+        if config.trusted_keys is not None:
+            common["trusted_keys"] = str(config.trusted_keys.resolve())
         return self.children.start(node, node_argv(node, config.namespace, parameters | common, config.out))
 
     def _path(self, process: str) -> Path:

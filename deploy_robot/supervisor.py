@@ -26,7 +26,7 @@ from deploy_robot.thresholds import thresholds_of
 __all__ = ["Decision", "Mode", "Reaction", "Supervisor", "SupervisorConfig", "Target", "Trip"]
 
 _PERMISSION_TIME = 0.2  # s after a step for which what it found permits motion
-_LONGEST_STEP = 0.02  # s that one step may count for, since a pause of the caller must not end in a jump
+LONGEST_STEP = 0.02  # s that one step may count for, since a pause of the caller must not end in a jump
 
 _DEFAULTS = SupervisorConfig()
 
@@ -82,7 +82,7 @@ class Supervisor:
             self._states.offer(state, self._now)
             self._targets.offer(target, self._now)
             self._reading = reading = self._read(dt)
-            motion_dt = min(dt, _LONGEST_STEP)
+            motion_dt = min(dt, LONGEST_STEP)
             new = [row for row in self._rows if row.judge(reading, self._counts(row), dt, motion_dt)]
             severity = max((row.reaction for row in self._rows if row.tripped), default=Reaction.NONE)
             trips = self._trips(new, reading)
@@ -91,6 +91,11 @@ class Supervisor:
             causes = tuple(row.sentence(reading) for row in self._rows if row.tripped or row.latched)
         self._stop_requests = 0
         return Decision(self.mode, command, self._in_force(severity), trips, causes)
+
+    @property
+    def reading(self) -> Reading | None:
+        """What the constraints looked at in the last step; None before the first."""
+        return self._reading
 
     def damping_command(self) -> JointCommand:
         """The last thing to write on the way out of the process: no stiffness, only damping."""

@@ -29,3 +29,15 @@ QUADRUPED = Randomisation(
         Term("push_spin", Uniform(0.0, 0.5)),
     )
 )
+
+# Of every engine, so that the same training runs on each.
+CARTPOLE = Randomisation(
+    (
+        Term("motor_strength", Uniform(0.9, 1.1), Per.ROBOT),
+        Term("kp_factor", Uniform(0.9, 1.1), Per.ROBOT),
+        Term("joint_pos_noise", Constant(0.002)),
+        Term("joint_vel_noise", Constant(0.02)),
+        Term("sensor_delay", Uniform(0.0, 0.01)),
+        Term("action_delay", Uniform(0.0, 0.01)),
+    )
+)

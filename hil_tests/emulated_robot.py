@@ -1,13 +1,12 @@
-"""The emulated robot as a process of its own: real time, a UDP bus, ground truth on exit.
+"""The emulated robot as a process of its own: real time, a bus, ground truth on exit.
 
     python -m hil_tests.emulated_robot --robot unitree_go2 --port 6210 --seed 3 --log truth.npz
+    python -m hil_tests.emulated_robot --robot unitree_go2 --protocol unitree --address lo:7
 
 It knows nothing of policies or ROS. It ends on SIGINT or SIGTERM, and then writes its log.
 """
 
-import errno
 import json
-import socket
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -16,14 +15,16 @@ from pathlib import Path
 import tyro
 
 from contract import robots
-from contract.errors import LandbridgeError, UsageError
-from deploy_robot.drivers.emulated_bus import DEFAULT_PORT, HOST, MAX_FRAME_SIZE
+from contract.errors import LandbridgeError
+from contract.robot import Robot
+from deploy_robot.drivers.emulated_bus import DEFAULT_PORT
+from deploy_robot.drivers.unitree_go2_address import parse_address
 from deploy_robot.process import StopSignal, ask_for_real_time, freeze_garbage, run_process
 from deploy_robot.ring_log import save_npz
+from hil_tests.robot_bus import Codec, Link, UdpCodec, UdpLink
 from hil_tests.robot_emulation import EmulationConfig, RobotEmulation
-from hil_tests.robot_process import READY
+from hil_tests.robot_process import READY, Protocol
 
-_DATAGRAMS_A_TICK = 64  # a flood on the port must not hold up the physics
 _MAX_LAG = 0.1  # s behind real time after which the lost time is given up instead of caught up
 
 
@@ -33,8 +34,12 @@ class EmulatedRobotConfig:
 
     robot: str = "unitree_go2"
     """Robot description."""
+    protocol: Protocol = "udp"
+    """What it speaks: the UDP bus of emulated robots, or a Unitree Go2's DDS topics."""
     port: int = DEFAULT_PORT
     """UDP port for commands; states go to the next one."""
+    address: str = "lo"
+    """Network interface of protocol unitree; INTERFACE:DOMAIN where the DDS domain is not 0."""
     seed: int = 0
     """Seed of the hidden parameters and of the sensor noise."""
     log: Path | None = None
@@ -68,20 +73,20 @@ def serve(config: EmulatedRobotConfig, stop: StopSignal) -> None:
     """Play the robot until a stop signal; then write the log.
 
     Raises:
-        UsageError: unknown robot or impossible port.
-        LandbridgeError: the port is in use, the physics diverged, or the log cannot be written.
+        UsageError: unknown robot, impossible port or address, or a robot that does not speak that protocol.
+        LandbridgeError: the bus cannot be joined, the physics diverged, or the log cannot be written.
     """
     robot = robots.load(config.robot)
-    bus = _bind(config.port)
-    emulation = RobotEmulation(robot, config.emulation, config.seed)
+    link, codec = _open_bus(config, robot)
+    emulation = RobotEmulation(robot, config.emulation, config.seed, codec)
     timing = Timing()
     ask_for_real_time(config.priority)
     freeze_garbage()
-    print(f"{READY} {robot.title} on UDP port {config.port}, seed {config.seed}", flush=True)
+    print(f"{READY} {robot.title} on {link}, seed {config.seed}", flush=True)
     try:
-        _run(emulation, bus, (HOST, config.port + 1), timing, stop)
+        _run(emulation, link, timing, stop)
     finally:
-        bus.close()
+        link.close()
         report = {
             "robot": config.robot,
             "seed": config.seed,
@@ -101,26 +106,20 @@ def serve(config: EmulatedRobotConfig, stop: StopSignal) -> None:
         )
 
 
-def _bind(port: int) -> socket.socket:
-    if not 1024 <= port <= 65534:
-        raise UsageError(f"port {port}: must be from 1024 to 65534")
-    bus = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    bus.setblocking(False)
+def _open_bus(config: EmulatedRobotConfig, robot: Robot) -> tuple[Link, Codec]:
+    if config.protocol == "udp":
+        return UdpLink(config.port), UdpCodec()
+    address = parse_address(config.address)
     try:
-        bus.bind((HOST, port))
-    except OSError as error:
-        bus.close()
-        if error.errno != errno.EADDRINUSE:
-            raise LandbridgeError(f"cannot listen on UDP port {port}: {error.strerror}") from None
+        from hil_tests.unitree_bus import UnitreeCodec, UnitreeLink
+    except ModuleNotFoundError as error:
         raise LandbridgeError(
-            f"UDP port {port} is in use: another emulated robot may be running; stop it, or give another port"
+            f"protocol unitree needs {error.name}, which is not installed: pip install 'landbridge[unitree]'"
         ) from None
-    return bus
+    return UnitreeLink(address), UnitreeCodec(robot)
 
 
-def _run(
-    emulation: RobotEmulation, bus: socket.socket, host: tuple[str, int], timing: Timing, stop: StopSignal
-) -> None:
+def _run(emulation: RobotEmulation, link: Link, timing: Timing, stop: StopSignal) -> None:
     """Tick at absolute deadlines on the steady clock; tick k has the time of its deadline."""
     start = deadline = time.monotonic()
     while not stop.received:
@@ -132,23 +131,10 @@ def _run(
             deadline += lag
         timing.late_ticks += lag > emulation.timestep
         timing.wall_time = time.monotonic() - start
-        for datagram in emulation.tick(deadline, _received(bus)):
-            try:
-                bus.sendto(datagram, host)
-            except BlockingIOError:
-                break  # a full bus: these states are lost
+        for datagram in emulation.tick(deadline, link.receive()):
+            link.send(datagram)
         timing.ticks += 1
         deadline += emulation.timestep
-
-
-def _received(bus: socket.socket) -> list[bytes]:
-    datagrams: list[bytes] = []
-    while len(datagrams) < _DATAGRAMS_A_TICK:
-        try:
-            datagrams.append(bus.recv(MAX_FRAME_SIZE + 1))
-        except BlockingIOError:
-            break
-    return datagrams
 
 
 def main() -> int:

@@ -30,12 +30,24 @@ class MotorModel:
         """The robot's motors with the given strength factor (joints,)."""
         return cls(robot.joint_effort_limit, robot.joint_velocity_limit, strength)
 
-    def commanded(self, target: Array, kp: Array, kd: Array, pos: Array, vel: Array) -> Array:
-        """Torque that the controllers ask for and report, N m: kp (target - pos) - kd vel, limited."""
+    def commanded(
+        self,
+        target: Array,
+        kp: Array,
+        kd: Array,
+        pos: Array,
+        vel: Array,
+        target_vel: Array | float = 0.0,
+        torque: Array | float = 0.0,
+    ) -> Array:
+        """Torque that the controllers ask for and report, N m.
+
+        It is kp (target - pos) + kd (target_vel - vel) + torque, limited.
+        """
         line = self.stall_ratio * self.effort_limit
         forward = np.clip(line * (1.0 - vel / self.no_load_speed), 0.0, self.effort_limit)
         backward = np.clip(line * (-1.0 - vel / self.no_load_speed), -self.effort_limit, 0.0)
-        return np.clip(kp * (target - pos) - kd * vel, backward, forward)
+        return np.clip(kp * (target - pos) + kd * (target_vel - vel) + torque, backward, forward)
 
     def delivered(self, commanded: Array) -> Array:
         """Torque at the joint, N m."""

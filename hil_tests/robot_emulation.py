@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from contract.robot import Robot
-from deploy_robot.drivers import emulated_bus
-from deploy_robot.drivers.emulated_bus import FrameError, LowCommand
+from deploy_robot.drivers.emulated_bus import FrameError
 from deploy_robot.ring_log import RingLog
+from hil_tests.robot_bus import Codec, UdpCodec
 from hil_tests.robot_physics import Command, HiddenParameters, RobotPhysics, Sample
 from hil_tests.sensor_model import SensorConfig, SensorModel
 
@@ -30,9 +30,13 @@ class EmulationConfig:
 
 
 class RobotEmulation:
-    """One robot on its bus, lying in its rest pose at first. All randomness comes from `seed`."""
+    """One robot on its bus, lying in its rest pose at first. All randomness comes from `seed`.
 
-    def __init__(self, robot: Robot, config: EmulationConfig, seed: int) -> None:
+    Args:
+        codec: what it speaks; None for the UDP bus of emulated robots.
+    """
+
+    def __init__(self, robot: Robot, config: EmulationConfig, seed: int, codec: Codec | None = None) -> None:
         rng = np.random.default_rng(seed)
         drawn = HiddenParameters.draw(robot.num_joints, rng)
         self.hidden = drawn if config.perturb else HiddenParameters()
@@ -41,6 +45,7 @@ class RobotEmulation:
         self.watchdog_trips = 0
         self._robot = robot
         self._config = config
+        self._codec = codec or UdpCodec()
         self._physics = RobotPhysics(robot, self.hidden, self.timestep)
         self._sensors = SensorModel(config.sensors, robot.num_joints, rng)
         self._damping = Command(
@@ -88,25 +93,25 @@ class RobotEmulation:
 
     def _receive(self, datagram: bytes, now: float) -> None:
         try:
-            frame = emulated_bus.decode_command(datagram)
+            command = self._codec.decode(datagram)
         except FrameError:
             self.rejected_frames += 1
             return
-        if not self._is_executable(frame):
+        if not self._is_executable(command):
             self.rejected_frames += 1
             return
-        self._command = Command(frame.joint_target, frame.kp, frame.kd)
+        self._command = command
         self._command_time = now
 
-    def _is_executable(self, frame: LowCommand) -> bool:
-        numbers = np.concatenate([frame.joint_target, frame.kp, frame.kd])
-        return frame.joint_target.size == self._robot.num_joints and bool(np.isfinite(numbers).all())
+    def _is_executable(self, command: Command) -> bool:
+        parts = (command.target, command.kp, command.kd, command.vel, command.torque)
+        return command.target.size == self._robot.num_joints and all(np.isfinite(part).all() for part in parts)
 
     def _is_due(self, rate: int) -> bool:
         return self._ticks % (self._config.physics_rate // rate) == 0
 
     def _enqueue(self, sample: Sample) -> None:
-        frame = emulated_bus.encode(self._sensors.measure(sample, self._sequence))
+        frame = self._codec.encode(self._sensors.measure(sample, self._sequence))
         self._sequence += 1
         release = sample.time + self._sensors.delay()
         if self._outbox:  # a bus keeps the order

@@ -47,6 +47,8 @@ class Command:
     target: Array  # rad
     kp: Array  # N m/rad
     kd: Array  # N m s/rad
+    vel: Array | float = 0.0  # rad/s
+    torque: Array | float = 0.0  # N m, added to that of the loops
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,7 @@ class RobotPhysics:
         """
         model, data = self.model, self.data
         pos, vel = data.qpos[self._qpos], data.qvel[self._dof]
-        commanded = self.motors.commanded(command.target, command.kp, command.kd, pos, vel)
+        commanded = self.motors.commanded(command.target, command.kp, command.kd, pos, vel, command.vel, command.torque)
         delivered = self.motors.delivered(commanded)
         qpos, qvel = data.qpos.copy(), data.qvel.copy()
         data.qfrc_applied[self._dof] = delivered
@@ -141,6 +143,8 @@ def _build(robot: Robot, hidden: HiddenParameters, timestep: float) -> mujoco.Mj
     # A state that is not finite must be reported; MuJoCo's default is to start over silently.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
     spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1], contype=1, conaffinity=0)
+    if robot.imu is None:
+        raise LandbridgeError(f"the emulated robot is a robot with an IMU, and {robot.name} has none")
     for kind in _IMU_SENSORS:
         _add_sensor(spec, kind, robot.imu.site)
     for foot in robot.feet:

@@ -46,16 +46,23 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("train", "Train", "train a policy in simulation and export it as a bundle"),
         Entry("export", "Export", "export a training run, finished or not, as a bundle"),
         Entry("check", "Check", "run a bundle in simulation over a grid of commands, and give a verdict"),
+        Entry("gap", "Gap", "compare a policy in two physics engines, and say what is at fault where they part"),
         Entry("video", "Video", "turn a recording, or a bundle in simulation, into an mp4"),
+    ),
+    "bring a robot": (
+        Entry("robot", "RobotFiles", "import a robot from MJCF or URDF, or export one as URDF, USD or MJCF"),
     ),
     "look into a bundle": (
         Entry("inspect", "Inspect", "show what a bundle expects, gives, and where it comes from"),
         Entry("verify", "Verify", "verify that a bundle is whole and does here what it did in training"),
+        Entry("sign", "Sign", "sign a bundle, so that robots can tell that it is yours"),
+        Entry("keygen", "Keygen", "make the keys: a private one to sign with, a public one for the robots"),
     ),
     "run it": (
         Entry("run", "Run", "run a bundle on a robot over ROS 2, under the safety supervisor"),
         Entry("emulate", "Emulate", "play the robot: an emulated one on the robot's own bus"),
         Entry("monitors", "Monitors", "the safety monitors, their thresholds and reactions"),
+        Entry("replay", "Replay", "replay a recording: its commands bit for bit, or with other thresholds"),
     ),
 }
 

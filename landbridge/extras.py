@@ -52,6 +52,7 @@ EXTRAS = (
         gives="run a policy on a robot, or on the emulated one, over ROS 2",
         modules=(
             "rclpy",
+            "mcap",
             "rmw_dds_common",
             "builtin_interfaces",
             "diagnostic_msgs",
@@ -66,18 +67,39 @@ EXTRAS = (
     ),
     Extra(
         name="gpu",
-        gives="install the libraries of the NVIDIA GPU engine, which this version does not have yet",
+        gives="simulate on an NVIDIA GPU, with engine mujoco_warp",
         modules=("mujoco_warp", "warp"),
     ),
     Extra(
         name="isaaclab",
-        gives="install the libraries of the Isaac Lab engine, which this version does not have yet",
-        modules=("isaaclab", "isaaclab_newton", "newton", "pxr"),
+        gives="simulate in Isaac Lab, with engine isaac_lab",
+        modules=("isaaclab", "isaaclab_newton", "newton"),
+        instead="see docs/isaac_lab.md, since Isaac Lab itself wants a second command",
+    ),
+    Extra(
+        name="pybullet",
+        gives="check policies in an independent physics, with engine pybullet",
+        modules=("pybullet",),
+    ),
+    Extra(
+        name="robots",
+        gives="write robots as USD, and fetch them from the MuJoCo Menagerie",
+        modules=("pxr", "mujoco_menagerie"),
+    ),
+    Extra(
+        name="unitree",
+        gives="drive a Unitree Go2 over its own DDS topics",
+        modules=("cyclonedds",),
+    ),
+    Extra(
+        name="sign",
+        gives="sign bundles, and have a robot refuse those that no trusted key has signed",
+        modules=("cryptography",),
     ),
     Extra(
         name="dev",
         gives="run the tests and linters",
-        modules=("pytest", "xdist", "hypothesis", "ruff", "mypy", "importlinter"),
+        modules=("pytest", "xdist", "hypothesis", "ruff", "mypy", "importlinter", "rosbags", "unitree_sdk2py"),
     ),
 )
 

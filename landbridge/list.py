@@ -1,5 +1,8 @@
 """`landbridge list`."""
 
+import functools
+import shutil
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -8,6 +11,8 @@ import tyro
 
 from landbridge.extras import extra_with
 
+_COLUMN = 25  # where descriptions begin
+
 Kind = Literal["all", "robots", "tasks", "recipes", "engines", "drivers", "bundles"]
 
 
@@ -15,9 +20,13 @@ Kind = Literal["all", "robots", "tasks", "recipes", "engines", "drivers", "bundl
 class List:
     """List the robots, tasks, recipes, engines, drivers and shipped bundles that this installation has.
 
+    `list engines` says more of each than `list` does: which parameters it can randomise, which terrains it builds,
+    and what it does less exactly than others.
+
     Examples:
         landbridge list
         landbridge list bundles
+        landbridge list engines
     """
 
     what: Annotated[Kind, tyro.conf.Positional] = "all"
@@ -29,7 +38,7 @@ class List:
             "robots": _robots,
             "tasks": _tasks,
             "recipes": _recipes,
-            "engines": _engines,
+            "engines": functools.partial(_engines, in_full=self.what == "engines"),
             "drivers": _drivers,
             "bundles": _bundles,
         }
@@ -37,7 +46,7 @@ class List:
         for title, listing in chosen.items():
             print(f"{title}:")
             for name, about in _rows(listing):
-                print(f"  {name:<22} {about}".rstrip())
+                print(f"  {name:<{_COLUMN - 3}} {about}".rstrip())
         return 0
 
 
@@ -70,10 +79,36 @@ def _recipes() -> list[tuple[str, str]]:
     return [(name, f"landbridge train {name}") for name in recipes.names()]
 
 
-def _engines() -> list[tuple[str, str]]:
+def _engines(in_full: bool) -> list[tuple[str, str]]:
     from sim import engines
 
-    return [(name, "") for name in engines.names()]
+    rows = []
+    for name in engines.names():
+        missing = engines.missing_module(name)
+        if missing is None:
+            first, *more = _about_engine(name)
+            rows += [(name, first), *(("", line) for line in more if in_full)]
+        else:
+            extra = extra_with(missing)
+            rows.append((name, f"not installed: {extra.how if extra else f'there is no module {missing}'}"))
+    return rows
+
+
+def _about_engine(name: str) -> list[str]:
+    """What an engine that is installed can do: one line, and those for who asks for more."""
+    from contract import robots
+    from sim import engines
+
+    can = engines.capabilities(name, robots.load("unitree_go2"))  # of any robot
+    lines = [
+        f"randomises {', '.join(sorted(can.parameters))}",
+        f"builds the terrains {', '.join(can.terrains)}",
+        *([] if can.contact_force else ["does not measure contact forces"]),
+        *(f"- {limit}" for limit in can.limits),
+    ]
+    width = max(40, shutil.get_terminal_size().columns - _COLUMN)
+    wrapped = [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="  ")]
+    return [f"installed; on {' or '.join(can.devices)}; {'trains' if can.trains else 'for validation'}", *wrapped]
 
 
 def _drivers() -> list[tuple[str, str]]:

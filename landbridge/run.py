@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -24,12 +24,20 @@ class Run:
         landbridge run go2-velocity-flat.zip
         landbridge run go2-velocity-flat.zip --robot emulated --seconds 20 --command 0.6,0,0
         landbridge run runs/my-policy/bundle --command 0.3,0.2,-0.5 --seed 7 --out runs/turning
+        landbridge run go2-velocity-flat --protocol unitree
+        landbridge run go2-velocity-flat --robot unitree_go2 --address eth0 --confirm-hardware
     """
 
     bundle: Annotated[Path, tyro.conf.Positional]
     """Bundle directory or .zip, or the name of a shipped one."""
     robot: str = "emulated"
     """How to reach the robot: a driver; `emulated` starts a robot on this machine."""
+    protocol: Literal["udp", "unitree"] = "udp"
+    """What the emulated robot speaks; with unitree, a Go2's DDS topics, driver unitree_go2 reaches it."""
+    address: str = ""
+    """Where the driver finds a robot that is not emulated; for unitree_go2 the network interface, as in eth0."""
+    confirm_hardware: bool = False
+    """The robot hangs or has room to fall, nobody is near, and I hold its emergency stop: a real robot needs this."""
     seconds: float = 20.0
     """How long the policy drives."""
     command: str = "0.5,0,0"
@@ -39,13 +47,18 @@ class Run:
     seed: int = 0
     """Of the emulated robot's hidden parameters and noise."""
     out: Path | None = None
-    """Folder for summary.json and logs; by default runs/run-DATE-TIME."""
+    """Folder for summary.json, logs and recordings; by default runs/run-DATE-TIME."""
+    record: bool = False
+    """Record the whole run (MCAP); without it, the minute before each trip of a monitor. See `landbridge replay`."""
     domain: int | None = None
     """ROS domain; by default one that is free on this machine."""
     port: int | None = None
     """UDP port of the emulated robot; by default one that goes with the domain."""
     namespace: str = ""
     """ROS namespace of all nodes."""
+    trusted_keys: Path | None = None
+    """Public keys, one of which must have signed the bundle: a PEM file or a folder of them; by default what
+    LANDBRIDGE_TRUSTED_KEYS says."""
 
     def run(self) -> int:
         """Exit code as above, 130 where interrupted; LandbridgeError where it could not be run."""
@@ -60,22 +73,28 @@ class Run:
         from landbridge.shipped import find
 
         out = self.out or Path("runs") / f"run-{datetime.now():%Y%m%d-%H%M%S}"
+        robot_process = emulated_robot(self.seed, self.protocol) if self.robot == "emulated" else None
         config = SessionConfig(
             find(self.bundle),
             out,
             velocity_command(self.command),
             self.seconds,
-            self.robot,
+            robot_process.driver if robot_process else self.robot,
+            self.address,
             self.domain,
             self.port,
             self.namespace,
+            self.trusted_keys,
+            self.confirm_hardware,
+            self.record,
         )
-        robot_process = emulated_robot(self.seed) if self.robot == "emulated" else None
         console = Console(highlight=False)
         with live_status(console, self.seconds) as show:
             summary = run_session(config, robot_process, show)
         print_summary(console, summary)
         console.print(f"logs and summary.json in {out}", soft_wrap=True)
+        for recording in sorted(out.glob("*.mcap")):
+            console.print(f"recorded {recording}", soft_wrap=True)
         if summary.interrupted:
             console.print("interrupted")
             return _INTERRUPTED

@@ -22,6 +22,7 @@ class Train:
     Examples:
         landbridge train go2-velocity-flat
         landbridge train go2-velocity-flat --num-envs 1024 --steps 8000000 --seed 3
+        landbridge train go2-velocity-flat --engine mujoco_warp --device cuda:0 --num-envs 4096
         landbridge train go2-velocity-flat --minutes 5 -- --ppo.entropy-coef 0.01
         landbridge train --resume runs/go2-velocity-flat/2026-05-04_12-30-00
     """
@@ -34,6 +35,12 @@ class Train:
 
     resume: Path | None = None
     """Directory of an earlier run that is to go on."""
+
+    engine: str | None = None
+    """Physics engine, one of `landbridge list engines`; by default the recipe's."""
+
+    device: str | None = None
+    """cpu, cuda:0, or auto: a GPU where the engine can use one."""
 
     num_envs: int | None = None
     """Environments."""
@@ -87,6 +94,8 @@ class Train:
 
     def _arguments(self) -> tuple[str, ...]:
         named = {
+            "--engine": self.engine,
+            "--device": self.device,
             "--num-envs": self.num_envs,
             "--train.steps": self.steps,
             "--train.minutes": self.minutes,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from contract.policy_contract import Contract
-from policies.evaluation import CheckResult
+from policies.evaluation import CheckResult, Column
 
 _FAILURES = 12  # falls that are listed
 
@@ -23,10 +23,8 @@ def checked_card(contract: Contract, title: str, result: CheckResult) -> str:
     cells = (
         (
             cell.name,
-            _figure(cell.tracking_error),
-            _figure(cell.yaw_error),
+            *(_figure(cell.scores[column.name]) for column in result.metrics),
             f"{cell.falls}/{cell.episodes}",
-            _figure(cell.cost_of_transport),
             _figure(cell.torque_fraction),
             _figure(cell.velocity_fraction),
         )
@@ -37,19 +35,23 @@ def checked_card(contract: Contract, title: str, result: CheckResult) -> str:
             *_head(contract, title),
             "## Check",
             f"**{'Passed' if result.passed else 'Failed'}**: {result.episodes} episodes of {result.seconds:g} s in "
-            f"simulation, the exported graph itself, robots randomised {result.randomisation_width:g} times as widely "
-            f"as in training, seed {result.seed}.",
+            f"{result.engine}, the exported graph itself, robots randomised {result.randomisation_width:g} times as "
+            f"widely as in training, seed {result.seed}.",
             _table(("requirement", "measured", "at most", "unit", ""), bars),
-            "Errors in m/s and rad/s; torque and velocity are 99th percentiles, as a fraction of the limit.",
-            _table(("command", "tracking error", "yaw error", "falls", "transport", "torque", "velocity"), cells),
+            "Means; torque and velocity are 99th percentiles, as a fraction of the limit.",
+            _table(("command", *map(_heading, result.metrics), "falls", "torque", "velocity"), cells),
             "![scores](plots/scores.png)",
             "## Under what it fails",
             *_failures(contract, result),
             "![sensitivity](plots/sensitivity.png)",
-            "It has seen flat ground only, and no robot but a simulated one.",
+            "It has seen no robot but a simulated one.",
             *_tail(contract),
         ]
     )
+
+
+def _heading(column: Column) -> str:
+    return column.name if column.unit == "1" else f"{column.name}, {column.unit}"
 
 
 def _failures(contract: Contract, result: CheckResult) -> Iterable[str]:
@@ -77,10 +79,11 @@ def _head(contract: Contract, title: str) -> list[str]:
         for given in contract.command_ranges.values()
         for element, lower, upper in zip(given.elements, given.lower, given.upper, strict=True)
     ]
+    command_unit = "; ".join(s.unit for s in contract.inputs if s.name in contract.command_ranges)
     return [
         f"# {contract.task}",
         f"{title}. Robot `{contract.robot}`, one step each {1e3 * contract.control_period:g} ms.",
-        f"It was trained for commands {', '.join(ranges)} (m/s, rad/s), and clips others to that range.",
+        f"It was trained for commands {', '.join(ranges)} ({command_unit}), and clips others to that range.",
         f"It reads {', '.join(f'`{s.name}`' for s in contract.inputs)}, all of which a real robot measures.",
     ]
 

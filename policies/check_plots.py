@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from policies.check_metrics import mean_of_known
 from policies.evaluation import Check
 from policies.figures import BLUE, GREY, INK, RED, panels, png, styled
+from sim.tasks.metrics import Metric
 
 Array = NDArray[np.float64]
 
@@ -19,7 +20,7 @@ def plots(check: Check) -> dict[str, bytes]:
     """Every picture by file name, as PNG."""
     return {
         "scores.png": scores(check),
-        "velocity.png": velocity(check),
+        "commands.png": commands(check),
         "margins.png": margins(check),
         "traces.png": traces(check),
         "sensitivity.png": sensitivity(check),
@@ -27,17 +28,17 @@ def plots(check: Check) -> dict[str, bytes]:
 
 
 def scores(check: Check) -> bytes:
-    """Tracking error, yaw rate error, falls, cost of transport by command; dashed: the bar on the mean."""
+    """What has a bar, falls, and what is neither, by command; dashed: the bar on the mean."""
     cells = check.result.cells
     spec = check.task.check
-    figure, axes = panels(1, 4, 10.5, 0.8 + 0.24 * len(cells), sharey=True)
+    columns: list[tuple[str, list[float], float | None]] = [
+        (_with_unit(metric), [c.scores[metric.name] for c in cells], metric.limit)
+        for metric in spec.metrics
+        if metric.measures is None
+    ]
+    columns.append(("falls per episode", [c.falls / c.episodes for c in cells], spec.max_fall_rate))
+    figure, axes = panels(1, len(columns), 10.5, 0.8 + 0.24 * max(len(cells), 4), sharey=True)
     rows = np.arange(len(cells))
-    columns: tuple[tuple[str, list[float], float | None], ...] = (
-        ("tracking error, m/s", [c.tracking_error for c in cells], spec.max_tracking_error),
-        ("yaw rate error, rad/s", [c.yaw_error for c in cells], spec.max_yaw_error),
-        ("falls per episode", [c.falls / c.episodes for c in cells], spec.max_fall_rate),
-        ("cost of transport", [c.cost_of_transport for c in cells], None),
-    )
     for axis, (title, values, bar) in zip(axes, columns, strict=True):
         known = np.nan_to_num(np.array(values))
         over = known > bar if bar is not None else np.zeros(len(known), bool)
@@ -55,15 +56,17 @@ def scores(check: Check) -> bytes:
     return png(figure)
 
 
-def velocity(check: Check) -> bytes:
-    """Commanded against measured velocity, one point an episode."""
-    measured, command = check.metrics.velocity, check.rollout.command
-    figure, axes = panels(1, 3, 10.5, 3.2)
-    for i, (axis, title) in enumerate(zip(axes, ("vx, m/s", "vy, m/s", "yaw rate, rad/s"), strict=True)):
-        fell = check.metrics.fell
-        axis.plot(command[~fell, i], measured[~fell, i], "o", color=BLUE, markersize=3, alpha=0.4, label="episode")
+def commands(check: Check) -> bytes:
+    """Commanded against measured, one point an episode."""
+    metrics = [metric for metric in check.task.check.metrics if metric.measures is not None]
+    command, fell = check.rollout.command, check.metrics.fell
+    figure, axes = panels(1, len(metrics), 3.5 * len(metrics), 3.2)
+    for axis, metric in zip(axes, metrics, strict=True):
+        i = check.task.command.elements.index(metric.measures or "")
+        measured, title = check.metrics.scores[metric.name], _with_unit(metric)
+        axis.plot(command[~fell, i], measured[~fell], "o", color=BLUE, markersize=3, alpha=0.4, label="episode")
         if fell.any():
-            axis.plot(command[fell, i], measured[fell, i], "x", color=RED, markersize=5, label="fell")
+            axis.plot(command[fell, i], measured[fell], "x", color=RED, markersize=5, label="fell")
             axis.legend(loc="upper left")
         edge = 1.15 * max(float(np.abs(command[:, i]).max()), 0.1)
         axis.plot([-edge, edge], [-edge, edge], color=GREY, linewidth=1, zorder=0)
@@ -73,9 +76,13 @@ def velocity(check: Check) -> bytes:
     return png(figure)
 
 
+def _with_unit(metric: Metric) -> str:
+    return metric.name if metric.unit == "1" else f"{metric.name}, {metric.unit}"
+
+
 def margins(check: Check) -> bytes:
     """How much of its torque and velocity limit each joint uses: 50th, 99th percentile and maximum."""
-    names = check.robot.joint_names
+    names = [check.robot.joint_names[i] for i in check.robot.actuated]
     figure, axes = panels(1, 2, 10.5, 0.9 + 0.22 * len(names), sharey=True)
     rows = np.arange(len(names))
     spec = check.task.check
@@ -99,14 +106,15 @@ def margins(check: Check) -> bytes:
 
 
 def example(check: Check) -> int:
-    """Environment shown in detail: the median episode of the fastest command, of those that did not fall."""
+    """Environment shown in detail: the median episode of the largest command, of those that did not fall."""
     command = check.rollout.command
-    fastest = np.linalg.norm(command[:, :2], axis=1) - 0.01 * np.abs(command[:, 2])
-    fastest += 1e-3 * command[:, 0]  # forward rather than backward
-    rows = np.flatnonzero(fastest >= fastest.max() - 1e-6)
+    largest = np.abs(command[:, 0])  # what a task commands first: of a walk, straight on
+    largest = largest - 0.01 * np.abs(command[:, 1:]).sum(axis=1)
+    largest += 1e-3 * command[:, 0]  # forward rather than backward
+    rows = np.flatnonzero(largest >= largest.max() - 1e-6)
     standing = rows[~check.metrics.fell[rows]]
     rows = standing if len(standing) else rows
-    return int(rows[np.argsort(np.nan_to_num(check.metrics.tracking_error[rows], nan=np.inf))[len(rows) // 2]])
+    return int(rows[np.argsort(np.nan_to_num(_main_error(check)[rows], nan=np.inf))[len(rows) // 2]])
 
 
 def traces(check: Check) -> bytes:
@@ -129,7 +137,7 @@ def traces(check: Check) -> bytes:
         torque = axis.twinx()
         torque.grid(visible=False)
         torque.plot(time, rollout.joint_torque[window, env, joint], color=RED, linewidth=0.7, alpha=0.7)
-        limit = float(robot.joint_effort_limit[joint])
+        limit = float(robot.joint_effort_limit[joint]) or 1.0
         torque.set_ylim(-limit, limit)
         torque.tick_params(labelsize=7, colors=RED)
     axes[0].plot([], [], color=RED, linewidth=0.7, label="torque, N m (right)")
@@ -140,7 +148,8 @@ def traces(check: Check) -> bytes:
 
 
 def sensitivity(check: Check) -> bytes:
-    """The randomised parameters that go most with falls, or where nothing fell, with tracking error."""
+    """The randomised parameters that go most with falls, or where nothing fell, with the main error."""
+    main = _main(check)
     fell = check.metrics.fell
     error = _above_own_command(check)
     values = draw_columns(check.rollout.draws)
@@ -160,15 +169,25 @@ def sensitivity(check: Check) -> bytes:
         axis.set_title(f"{name}   (rank correlation {correlation[name]:+.2f})", loc="left", fontsize=8)
     for axis in axes[len(ranked) :]:
         axis.set_visible(False)
-    what = "falls" if fell.any() else "tracking error"
-    figure.supylabel("tracking error above the mean of its command, m/s", fontsize=8)
+    what = "falls" if fell.any() else main.name
+    figure.supylabel(f"{main.name} above the mean of its command, {main.unit}", fontsize=8)
     figure.suptitle(f"ranked by correlation with {what}; crosses: fell", fontsize=8, x=0.99, ha="right")
     return png(figure)
 
 
+def _main(check: Check) -> Metric:
+    """What the task measures first and holds to a bar."""
+    return next(metric for metric in check.task.check.metrics if metric.limit is not None)
+
+
+def _main_error(check: Check) -> Array:
+    """(N,) that, of each episode."""
+    return check.metrics.scores[_main(check).name]
+
+
 def _above_own_command(check: Check) -> Array:
-    """Tracking error (N,) of each episode minus the mean over all that had the same command, m/s."""
-    error = check.metrics.tracking_error
+    """Main error (N,) of each episode minus the mean over all that had the same command."""
+    error = _main_error(check)
     above = np.full(len(error), np.nan)
     for command in np.unique(check.rollout.command, axis=0):
         rows = (check.rollout.command == command).all(axis=1)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -76,27 +77,21 @@ def show(result: CheckResult, console: Console) -> None:
     """Print the table of commands, the bars and the verdict."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, collapse_padding=True, pad_edge=False)
     table.add_column("command", no_wrap=True)
-    for column in ("vx", "vy", "yaw", "e_xy", "e_yaw", "falls", "CoT", "torque", "speed"):
-        table.add_column(column, justify="right", no_wrap=True)
+    for label in (*(column.label for column in result.metrics), "falls", "torque", "speed"):
+        table.add_column(label, justify="right", no_wrap=True)
     for cell in result.cells:
         table.add_row(
             Text(cell.name),
-            *(_figure(value, "{:+.2f}") for value in cell.velocity),
-            _figure(cell.tracking_error, "{:.3f}"),
-            _figure(cell.yaw_error, "{:.3f}"),
+            *(_figure(cell.scores[column.name], "{:.2f}") for column in result.metrics),
             Text(f"{cell.falls}/{cell.episodes}", style="red" if cell.falls else ""),
-            _figure(cell.cost_of_transport, "{:.2f}"),
             _figure(cell.torque_fraction, "{:.0%}"),
             _figure(cell.velocity_fraction, "{:.0%}"),
         )
     console.print(table)
-    console.print(
-        Text(
-            "vx, vy, yaw: measured means in m/s and rad/s; e_xy, e_yaw: mean errors.\n"
-            "CoT: cost of transport. torque, speed: 99th percentile, of the limit.",
-            style="dim",
-        )
+    labels = ", ".join(
+        column.label if column.label == column.name else f"{column.label}: {column.name}" for column in result.metrics
     )
+    console.print(Text(f"{labels}; means. torque, speed: 99th percentile, of the limit.", style="dim"))
     console.print()
     bars = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for column in ("requirement", "measured", "at most", "unit", ""):
@@ -110,12 +105,35 @@ def show(result: CheckResult, console: Console) -> None:
     console.print(
         Text.assemble(
             (word, style),
-            f"  {result.episodes} episodes of {result.seconds:g} s, randomised"
+            f"  {result.episodes} episodes of {result.seconds:g} s in {result.engine}, randomised"
             f" {result.randomisation_width:g} times as widely as in training, seed {result.seed},"
             f" in {result.wall_time:.0f} s",
         ),
         soft_wrap=True,
     )
+    if result.not_randomised:
+        console.print(_not_randomised(result), soft_wrap=True)
+
+
+def show_gate(results: Sequence[CheckResult], console: Console) -> None:
+    """Print one table of several engines' checks: a row an engine, a column a requirement."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("engine", no_wrap=True)
+    for bar in results[0].bars:
+        table.add_column(f"{bar.name}\n{bar.unit}\n<= {bar.limit:g}", justify="right")
+    table.add_column("", no_wrap=True)
+    for result in results:
+        verdict = Text("PASS", style="bold green") if result.passed else Text("FAIL", style="bold red")
+        figures = [Text(_figure(bar.value, "{:.3f}"), style="" if bar.passed else "red") for bar in result.bars]
+        table.add_row(result.engine, *figures, verdict)
+    console.print(table)
+    for result in results:
+        if result.not_randomised:
+            console.print(_not_randomised(result), soft_wrap=True)
+
+
+def _not_randomised(result: CheckResult) -> str:
+    return f"{result.engine} cannot randomise {', '.join(result.not_randomised)}: left at nominal values"
 
 
 def _figure(value: float, form: str) -> str:

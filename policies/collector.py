@@ -17,6 +17,7 @@ class Environment(Protocol):
     """What training needs of an environment; `sim.env.VecEnv` is one."""
 
     num_envs: int
+    device: torch.device
     control_period: float  # s
     critic_dim: int
     signals: dict[str, Tensor]
@@ -59,8 +60,8 @@ class Collector:
         self.controller = controller
         self.explorer = explorer
         self.memory = controller.initial_memory(env.num_envs)
-        self._episode_return = torch.zeros(env.num_envs)
-        self._episode_steps = torch.zeros(env.num_envs)
+        self._episode_return = torch.zeros(env.num_envs, device=env.device)
+        self._episode_steps = torch.zeros(env.num_envs, device=env.device)
 
     @torch.no_grad()
     def collect(self, storage: RolloutStorage) -> dict[str, float]:
@@ -119,9 +120,10 @@ class Collector:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Inverse of `checkpoint`."""
-        self.memory = {name: value.clone() for name, value in state["memory"].items()}
-        self._episode_return = state["episode_return"].clone()
-        self._episode_steps = state["episode_steps"].clone()
+        device = self.env.device
+        self.memory = {name: value.to(device, copy=True) for name, value in state["memory"].items()}
+        self._episode_return = state["episode_return"].to(device, copy=True)
+        self._episode_steps = state["episode_steps"].to(device, copy=True)
 
 
 class _Sums:

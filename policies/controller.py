@@ -31,7 +31,7 @@ class ControllerConfig:
         hidden: widths of the network's hidden layers.
         activation: elu, relu, silu or tanh.
         history: how many observations the network sees, the newest included.
-        action_scale: rad of joint target for an action of one.
+        action_scale: rad of joint target for an action of one; m of a slide.
         action_clip: actions are clipped to +- this before they are scaled.
         gait: a clock that the network sees, and the motion it modulates; None for neither.
         control_period: s between steps, by which the clock advances.
@@ -47,18 +47,20 @@ class ControllerConfig:
 
 
 class Controller(nn.Module):
-    """Joint-position controller of a robot with an IMU, joint encoders and a command.
+    """Joint-position controller of a robot with joint encoders, a command, and mostly an IMU.
 
-    One observation is gyro (base frame), gravity direction (base frame), command, joint positions about the default
-    pose, joint velocities, last action; with a gait, the sine and cosine of its clock follow the observations.
+    One observation is gyro (base frame) and gravity direction (base frame) of a robot with an IMU, then command, joint
+    positions about the default pose, joint velocities, last action; with a gait, the sine and cosine of its clock
+    follow the observations. An action has one number for each joint that has a motor, A in all; the targets of passive
+    joints are their default positions.
 
-    Memory, all zero at the start: `last_action` (J,). With a gait `phase` (1,), in periods, and `moving` (1,), whether
+    Memory, all zero at the start: `last_action` (A,). With a gait `phase` (1,), in periods, and `moving` (1,), whether
     the command asks for motion. With a history `history` (H - 1, D), oldest first, and `started` (1,), which is 0 only
     before the first step: that step fills the history with its own observation.
 
     Args:
         robot: joint order, default pose, limits and IMU mount.
-        signals: what is read; must name imu_quat, gyro, joint_pos, joint_vel, and the command last.
+        signals: what is read; must name imu_quat and gyro (with an IMU), joint_pos, joint_vel, and the command last.
         command_lower, command_upper: the command is clipped to the range that training covered.
         config: shape.
     """
@@ -71,6 +73,7 @@ class Controller(nn.Module):
     base_from_imu: Tensor
     gait_amplitude: Tensor
     gait_phase: Tensor
+    joint_of_action: Tensor
 
     def __init__(
         self,
@@ -93,9 +96,19 @@ class Controller(nn.Module):
             elements=robot.joint_names,
             description="position targets",
         )
-        self.term_dim = 3 + 3 + len(command_lower) + 3 * joints
+        self.action_dim = len(robot.actuated)
+        self._has_imu = robot.imu is not None
+        self.term_dim = (6 if self._has_imu else 0) + len(command_lower) + 2 * joints + self.action_dim
         self.feature_dim = config.history * self.term_dim + (2 if config.gait else 0)
-        self.memory: tuple[Signal, ...] = (Signal("last_action", (joints,), "1", "joint", elements=robot.joint_names),)
+        self.memory: tuple[Signal, ...] = (
+            Signal(
+                "last_action",
+                (self.action_dim,),
+                "1",
+                "joint",
+                elements=tuple(robot.joint_names[i] for i in robot.actuated),
+            ),
+        )
         if config.gait:
             self.memory += (
                 Signal("phase", (1,), "1", "", description="gait clock, in periods"),
@@ -115,22 +128,25 @@ class Controller(nn.Module):
         constant("joint_upper", _rounded(robot.joint_upper, -np.inf))
         constant("command_lower", command_lower)
         constant("command_upper", command_upper)
-        constant("base_from_imu", robot.imu.quat)
+        constant("base_from_imu", robot.base_from_imu)
         self._phase_step = config.control_period / config.gait.period if config.gait else 0.0
         if config.gait:
             constant("gait_amplitude", config.gait.amplitude)
             constant("gait_phase", config.gait.phase)
-        self._mounted = robot.imu.quat != (1.0, 0.0, 0.0, 0.0)
+        self._mounted = robot.base_from_imu != (1.0, 0.0, 0.0, 0.0)
+        self._passive = self.action_dim < joints
+        if self._passive:
+            constant("joint_of_action", np.eye(joints)[list(robot.actuated)])
         self.normalizer = EmpiricalNormalizer(self.feature_dim)
-        self.network = mlp(self.feature_dim, config.hidden, joints, activation=config.activation)
+        self.network = mlp(self.feature_dim, config.hidden, self.action_dim, activation=config.activation)
 
     @property
     def feature_parts(self) -> list[tuple[MirrorKind, int]]:
         """What the features are made of, in order, to mirror them."""
         joints = self.output.shape[0]
+        imu = [(MirrorKind.AXIAL, 3), (MirrorKind.VECTOR, 3)] if self._has_imu else []
         term = [
-            (MirrorKind.AXIAL, 3),
-            (MirrorKind.VECTOR, 3),
+            *imu,
             (MirrorKind.COMMAND, len(self.command_lower)),
             (MirrorKind.JOINT, joints),
             (MirrorKind.JOINT, joints),
@@ -141,20 +157,23 @@ class Controller(nn.Module):
 
     def initial_memory(self, n: int) -> dict[str, Tensor]:
         """Memory of `n` controllers that have not stepped yet: all zero."""
-        return {signal.name: torch.zeros(n, *signal.shape) for signal in self.memory}
+        device = self.default_joint_pos.device
+        return {signal.name: torch.zeros(n, *signal.shape, device=device) for signal in self.memory}
 
     def observe(self, signals: dict[str, Tensor], memory: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Features (N, feature_dim) before normalisation, and the memory with this observation in it."""
-        gyro, quat = signals["gyro"], signals["imu_quat"]
-        if self._mounted:
-            mount = self.base_from_imu.expand_as(quat)
-            gyro = quat_rotate(mount, gyro)
-            quat = quat_multiply(quat, mount * mount.new_tensor([1.0, -1.0, -1.0, -1.0]))
+        imu: list[Tensor] = []
+        if self._has_imu:
+            gyro, quat = signals["gyro"], signals["imu_quat"]
+            if self._mounted:
+                mount = self.base_from_imu.expand_as(quat)
+                gyro = quat_rotate(mount, gyro)
+                quat = quat_multiply(quat, mount * mount.new_tensor([1.0, -1.0, -1.0, -1.0]))
+            imu = [gyro, projected_gravity(quat)]
         command = torch.maximum(torch.minimum(signals[self.command_name], self.command_upper), self.command_lower)
         term = torch.cat(
             [
-                gyro,
-                projected_gravity(quat),
+                *imu,
                 command,
                 signals["joint_pos"] - self.default_joint_pos,
                 signals["joint_vel"],
@@ -178,14 +197,15 @@ class Controller(nn.Module):
         return features, after
 
     def policy_mean(self, features: Tensor) -> Tensor:
-        """Mean action (N, J), dimensionless."""
+        """Mean action (N, A), dimensionless."""
         mean: Tensor = self.network(self.normalizer(features))
         return mean
 
     def act(self, action: Tensor, memory: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Joint targets (N, J) in rad within the joint limits, and the memory with this action in it."""
         action = action.clamp(-self.config.action_clip, self.config.action_clip)
-        target = self.default_joint_pos + self.config.action_scale * action
+        offset = action @ self.joint_of_action if self._passive else action
+        target = self.default_joint_pos + self.config.action_scale * offset
         if self.config.gait:
             target = target + self._gait_offset(memory)
         target = torch.maximum(torch.minimum(target, self.joint_upper), self.joint_lower)

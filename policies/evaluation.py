@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,14 +11,15 @@ from contract.bundle import read_bundle
 from contract.errors import BundleError, LandbridgeError, UsageError
 from contract.robot import Robot
 from deploy_robot.onnx_policy import OnnxPolicy
-from domain_rand.randomiser import EpisodeRandomiser
+from domain_rand.randomiser import EpisodeRandomiser, Missing
 from domain_rand.spec import Randomisation
 from policies import recipes
 from policies.check_metrics import EpisodeMetrics, episode_metrics, mean_of_known, percentile, used_fraction
-from policies.check_rollout import Progress, Rollout, roll_out
+from policies.check_rollout import Progress, roll_out
 from sim import tasks
 from sim.env import VecEnv
-from sim.tasks.task import CheckCommand, CheckSpec, Task
+from sim.rollout import Rollout
+from sim.tasks.task import CheckSpec, Task
 
 Array = NDArray[np.float64]
 
@@ -48,19 +48,27 @@ class Bar:
 class Cell:
     """One command of the grid: means over its episodes, percentiles over their steps and joints.
 
-    Units as in `policies.check_metrics.EpisodeMetrics`; fractions are 99th percentiles of |value| / limit.
+    Attributes:
+        scores: of each metric of the task, in its unit.
+        torque_fraction, velocity_fraction: 99th percentiles of |value| / limit.
     """
 
     name: str
     command: tuple[float, ...]
     episodes: int
     falls: int
-    tracking_error: float
-    yaw_error: float
-    velocity: tuple[float, ...]
-    cost_of_transport: float
+    scores: dict[str, float]
     torque_fraction: float
     velocity_fraction: float
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a metric of the task is called, for tables."""
+
+    name: str
+    label: str
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -91,12 +99,15 @@ class CheckResult:
     digest: str
     task: str
     robot: str
+    engine: str
     seed: int
     episodes: int
     seconds: float  # s, of an episode
     settle: float  # s, not counted for tracking
     randomisation_width: float
+    not_randomised: tuple[str, ...]  # parameters that training draws and this engine does not have
     wall_time: float  # s
+    metrics: tuple[Column, ...]
     bars: tuple[Bar, ...]
     cells: tuple[Cell, ...]
     falls: tuple[Fall, ...]
@@ -136,21 +147,26 @@ def training_randomisation(task: str) -> Randomisation:
 def evaluate(
     bundle: Path,
     *,
+    engine: str = "mujoco_cpu",
     randomisation: Randomisation | None = None,
     episodes: int | None = None,
     seed: int = 0,
     threads: int | None = None,
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> Check:
     """Check a bundle against the bar of its task. Equal arguments give equal figures on one machine.
 
     Args:
         bundle: directory or zip.
+        engine: name of a physics engine.
         randomisation: what training drew from, `training_randomisation` of the task if None; the check draws
-            from it widened by `HELD_OUT_WIDTH`.
+            from it widened by `HELD_OUT_WIDTH`. What the engine has no parameter for stays as it is, and
+            `CheckResult.not_randomised` says so.
         episodes: of each command; the task's own number if None.
         seed: of the draws, initial states and noise.
         threads: physics threads, all cores if None.
+        device: as `sim.engines.make` takes it.
         progress: called with (control steps done, in all).
 
     Raises:
@@ -172,62 +188,66 @@ def evaluate(
     commands = np.array([spec.commands[cell].command for cell in cells], np.float32)
     policy = OnnxPolicy(artefact, batch=len(cells))
     policy.replay_golden()
-    randomiser = EpisodeRandomiser(randomisation.widened(HELD_OUT_WIDTH), seed + SEED_OFFSET)
-    env = VecEnv(task, len(cells), randomiser=randomiser, seed=seed, threads=threads, auto_reset=False)
+    randomiser = EpisodeRandomiser(
+        randomisation.widened(HELD_OUT_WIDTH), seed + SEED_OFFSET, missing=Missing.LEFT_ALONE
+    )
+    env = VecEnv(
+        task,
+        len(cells),
+        engine=engine,
+        randomiser=randomiser,
+        seed=seed,
+        threads=threads,
+        device=device,
+        auto_reset=False,
+    )
     try:
         rollout = roll_out(policy, env, commands, spec.seconds, progress)
         robot = env.robot
     finally:
         env.close()
 
-    mass = _mass(robot) + rollout.draws.get("payload_mass", np.zeros((len(cells), 1)))[:, 0]
-    metrics = episode_metrics(rollout, spec.settle, mass.astype(np.float64))
-    limits = np.array(artefact.contract.effort_limit), np.array(artefact.contract.velocity_limit)
-    torque = used_fraction(rollout.joint_torque, limits[0], rollout.alive)
-    velocity = used_fraction(rollout.joint_vel, limits[1], rollout.alive)
+    metrics = episode_metrics(rollout, spec.settle, spec.metrics)
+    driven = list(robot.actuated)
+    torque = used_fraction(
+        rollout.joint_torque[..., driven], np.array(artefact.contract.effort_limit)[driven], rollout.alive
+    )
+    velocity = used_fraction(
+        rollout.joint_vel[..., driven], np.array(artefact.contract.velocity_limit)[driven], rollout.alive
+    )
+    # Of each step that counts, whose environment it is.
+    owner = np.broadcast_to(cells, rollout.alive.shape)[rollout.alive]
     table = tuple(
-        _cell(command, rollout, metrics, cells == index, limits) for index, command in enumerate(spec.commands)
+        Cell(
+            name=command.name,
+            command=command.command,
+            episodes=each,
+            falls=int(metrics.fell[cells == index].sum()),
+            scores={name: mean_of_known(values[cells == index]) for name, values in metrics.scores.items()},
+            torque_fraction=percentile(torque[owner == index]),
+            velocity_fraction=percentile(velocity[owner == index]),
+        )
+        for index, command in enumerate(spec.commands)
     )
     result = CheckResult(
         bundle=str(bundle),
         digest=artefact.digest,
         task=task.name,
         robot=robot.name,
+        engine=engine,
         seed=seed,
         episodes=len(cells),
         seconds=spec.seconds,
         settle=spec.settle,
         randomisation_width=HELD_OUT_WIDTH,
+        not_randomised=randomiser.missing,
         wall_time=time.monotonic() - start,
+        metrics=tuple(Column(m.name, m.label, m.unit) for m in spec.metrics),
         bars=_bars(spec, table, torque, velocity),
         cells=table,
         falls=_falls(spec, cells, rollout, metrics),
     )
     return Check(result, robot, task, rollout, metrics, torque, velocity)
-
-
-def _cell(
-    command: CheckCommand,
-    rollout: Rollout,
-    metrics: EpisodeMetrics,
-    rows: NDArray[np.bool_],
-    limits: tuple[Array, Array],
-) -> Cell:
-    alive = rollout.alive[:, rows]
-    torque = used_fraction(rollout.joint_torque[:, rows], limits[0], alive)
-    velocity = used_fraction(rollout.joint_vel[:, rows], limits[1], alive)
-    return Cell(
-        name=command.name,
-        command=command.command,
-        episodes=int(rows.sum()),
-        falls=int(metrics.fell[rows].sum()),
-        tracking_error=mean_of_known(metrics.tracking_error[rows]),
-        yaw_error=mean_of_known(metrics.yaw_error[rows]),
-        velocity=tuple(mean_of_known(metrics.velocity[rows, i]) for i in range(3)),
-        cost_of_transport=mean_of_known(metrics.transport[rows]),
-        torque_fraction=percentile(torque),
-        velocity_fraction=percentile(velocity),
-    )
 
 
 def _bars(
@@ -239,13 +259,11 @@ def _bars(
     # Plain means over cells: a cell whose robots all fell before they settled is NaN, and so is the mean.
     episodes = sum(cell.episodes for cell in cells)
     return (
-        Bar(
-            "tracking error",
-            "m/s",
-            float(np.mean([c.tracking_error for c in cells])),
-            spec.max_tracking_error,
+        *(
+            Bar(m.name, m.unit, float(np.mean([cell.scores[m.name] for cell in cells])), m.limit)
+            for m in spec.metrics
+            if m.limit is not None
         ),
-        Bar("yaw rate error", "rad/s", float(np.mean([c.yaw_error for c in cells])), spec.max_yaw_error),
         Bar("falls", "per episode", sum(c.falls for c in cells) / episodes, spec.max_fall_rate),
         Bar("torque used", "of limit, p99", percentile(torque), spec.max_torque_fraction),
         Bar("joint velocity used", "of limit, p99", percentile(velocity), spec.max_velocity_fraction),
@@ -264,8 +282,3 @@ def _falls(spec: CheckSpec, cells: NDArray[np.int64], rollout: Rollout, metrics:
         )
         for env in np.flatnonzero(rollout.fell)
     )
-
-
-def _mass(robot: Robot) -> float:
-    """Mass of the undisturbed robot, kg."""
-    return float(mujoco.MjModel.from_xml_path(str(robot.mjcf)).body_mass.sum())

@@ -86,12 +86,12 @@ def closed_loop_signals(
     recorded: dict[str, list[NDArray[np.float32]]] = {signal.name: [] for signal in controller.inputs}
     with torch.inference_mode():
         for _ in range(steps):
-            signals = {name: env.signals[name] for name in recorded}
+            signals = {name: env.signals[name].cpu() for name in recorded}
             for name, trace in recorded.items():
-                trace.append(signals[name].cpu().numpy().astype(np.float32))
+                trace.append(signals[name].numpy().astype(np.float32))
             target, memory = controller(signals, memory)
             # Memory is kept when an episode ends: whoever replays the trace does not know of episodes.
-            env.step(target)
+            env.step(target.to(env.device))
     return {name: np.stack(trace) for name, trace in recorded.items()}
 
 
@@ -265,7 +265,7 @@ def _target_range(controller: Controller) -> tuple[list[float], list[float]]:
         memory = controller.initial_memory(1 + len(full_swing))
         memory["phase"][1:, 0] = full_swing
         memory["moving"][1:] = 1.0
-    extreme = torch.full((len(memory["last_action"]), *controller.output.shape), torch.inf)
+    extreme = torch.full((len(memory["last_action"]), controller.action_dim), torch.inf)
     with torch.inference_mode():
         lower = controller.act(-extreme, memory)[0].amin(dim=0)
         upper = controller.act(extreme, memory)[0].amax(dim=0)

@@ -43,7 +43,14 @@ def package(recipe: Recipe, controller: Controller, made: Provenance, path: Path
     """
     task = tasks.load(recipe.task)
     randomiser = EpisodeRandomiser(recipe.randomisation, recipe.seed + _SEED_OFFSET)
-    env = VecEnv(task, _ROBOTS, engine=recipe.engine, randomiser=randomiser, seed=recipe.seed + _SEED_OFFSET)
+    env = VecEnv(
+        task,
+        _ROBOTS,
+        engine=recipe.engine,
+        device=recipe.device,
+        randomiser=randomiser,
+        seed=recipe.seed + _SEED_OFFSET,
+    )
     try:
         signals = closed_loop_signals(controller, env, _STEPS)
         robot = env.robot

@@ -28,6 +28,7 @@ class Recipe:
         train: budget, checkpoints, threads.
         num_envs: environments.
         engine: name of a physics engine.
+        device: where environments and networks live; `auto` is a GPU where the engine can use one and there is one.
         seed: of networks, exploration, randomisation and environments.
         mirror: gives the mirror image of a sample of this task, for `ppo.symmetry`.
     """
@@ -40,6 +41,7 @@ class Recipe:
     train: TrainConfig = field(default_factory=TrainConfig)
     num_envs: int = 512
     engine: str = "mujoco_cpu"
+    device: str = "auto"
     seed: int = 1
     mirror: Callable[[VecEnv, Controller], Mirror] | None = None
 
@@ -53,6 +55,7 @@ class Settings:
     controller: ControllerConfig
     num_envs: int
     engine: str
+    device: str
     seed: int
 
     @staticmethod

@@ -19,7 +19,7 @@ from policies.session_log import SessionLog, read_session
 _LARGEST_FILM = 8_000_000  # bytes inside the page; a larger one is linked
 _CHECK_PICTURES = (
     ("scores.png", "Scores by command; dashed: the bar on the mean over all commands"),
-    ("velocity.png", "Commanded against measured velocity"),
+    ("commands.png", "Commanded against measured"),
     ("margins.png", "Torque and joint velocity, as a fraction of the limit"),
     ("sensitivity.png", "Randomised parameters and how the robot did"),
     ("traces.png", "Joints of one episode"),

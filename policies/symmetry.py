@@ -13,9 +13,9 @@ from sim.symmetry import Mirror, MirrorKind
 def left_right(env: VecEnv, controller: Controller) -> SampleMirror:
     """Mirror images of (features, critic observation, action) of a task whose robot has a left and a right."""
     signs = env.task.command.mirror_sign
-    features = Mirror(env.robot, controller.feature_parts, signs)
-    critic = Mirror(env.robot, env.critic_parts, signs)
-    action = Mirror(env.robot, [(MirrorKind.JOINT, env.robot.num_joints)])
+    features = Mirror(env.robot, controller.feature_parts, signs, env.device)
+    critic = Mirror(env.robot, env.critic_parts, signs, env.device)
+    action = Mirror(env.robot, [(MirrorKind.JOINT, env.robot.num_joints)], device=env.device)
 
     def mirrored(f: Tensor, c: Tensor, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return features(f), critic(c), action(a)

@@ -62,7 +62,8 @@ class Trainer:
             env.num_envs,
             controller.feature_dim,
             env.critic_dim,
-            controller.output.shape[0],
+            controller.action_dim,
+            device=env.device,
         )
         self.iteration = 0
         self.steps = 0

@@ -37,11 +37,12 @@ def build_trainer(recipe: Recipe, directory: Path, reporter: Reporter) -> Traine
         engine=recipe.engine,
         randomiser=EpisodeRandomiser(recipe.randomisation, recipe.seed),
         seed=recipe.seed,
+        device=recipe.device,
     )
     torch.manual_seed(recipe.seed)
-    controller = build_controller(recipe, env)
+    controller = build_controller(recipe, env).to(env.device)
     mirror = recipe.mirror(env, controller) if recipe.mirror else None
-    algorithm = PPO(controller, env.critic_dim, recipe.ppo, mirror)
+    algorithm = PPO(controller, env.critic_dim, recipe.ppo, mirror).to(env.device)
     return Trainer(env, controller, algorithm, recipe.train, directory, reporter)
 
 

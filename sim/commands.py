@@ -17,18 +17,20 @@ class CommandSource:
 
     def __init__(self, spec: CommandSpec, num_envs: int, period: float, generator: torch.Generator) -> None:
         self.spec = spec
-        self.value = torch.zeros(num_envs, len(spec.lower))
-        self._left = torch.zeros(num_envs)
+        device = generator.device
+        self.value = torch.zeros(num_envs, len(spec.lower), device=device)
+        self._left = torch.zeros(num_envs, device=device)
         self._period = period
         self._generator = generator
-        self._lower, self._upper = torch.tensor(spec.lower), torch.tensor(spec.upper)
+        self._lower = torch.tensor(spec.lower, device=device)
+        self._upper = torch.tensor(spec.upper, device=device)
         self._fixed = False
 
     def draw(self, ids: Tensor) -> None:
         """New commands for `ids`."""
         if self._fixed or len(ids) == 0:
             return
-        uniform = torch.rand(len(ids), len(self._lower) + 2, generator=self._generator)
+        uniform = torch.rand(len(ids), len(self._lower) + 2, generator=self._generator, device=ids.device)
         command = self._lower + (self._upper - self._lower) * uniform[:, :-2]
         command[uniform[:, -2] < self.spec.zero_fraction] = 0.0
         self.value[ids] = command
@@ -51,6 +53,7 @@ class CommandSource:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Inverse of `state_dict`."""
-        self.value = state["value"].clone()
-        self._left = state["left"].clone()
+        device = self._lower.device
+        self.value = state["value"].to(device, copy=True)
+        self._left = state["left"].to(device, copy=True)
         self._fixed = bool(state["fixed"])

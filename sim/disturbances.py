@@ -22,11 +22,12 @@ class Disturbances:
             "push_speed": Parameter(1, "m/s", 0.0, "speed that a push adds to the base, horizontal"),
             "push_spin": Parameter(1, "rad/s", 0.0, "yaw rate that a push adds to the base, either way"),
         }
-        self.values = {name: torch.zeros(num_envs, 1) for name in self.parameters}
+        device = generator.device
+        self.values = {name: torch.zeros(num_envs, 1, device=device) for name in self.parameters}
         self._period = control_period
         # A target that arrives within the first half of a physics step is taken as there for all of it.
-        self._latest = (torch.arange(decimation) + 0.5) * physics_dt
-        self._left = torch.full((num_envs,), torch.inf)
+        self._latest = (torch.arange(decimation, device=device) + 0.5) * physics_dt
+        self._left = torch.full((num_envs,), torch.inf, device=device)
         self._generator = generator
 
     def check(self, draw: Mapping[str, Tensor]) -> None:
@@ -37,7 +38,7 @@ class Disturbances:
     def reset(self, ids: Tensor) -> None:
         """Schedule the first push of new episodes, somewhere in its interval."""
         interval = self.values["push_interval"][ids, 0]
-        first = interval * torch.rand(len(ids), generator=self._generator)
+        first = interval * torch.rand(len(ids), generator=self._generator, device=interval.device)
         self._left[ids] = torch.where(interval > 0.0, first, torch.inf)
 
     def delayed(self, target: Tensor, last_target: Tensor) -> Tensor:
@@ -52,7 +53,7 @@ class Disturbances:
         if len(ids) == 0:
             return
         self._left[ids] = self.values["push_interval"][ids, 0]
-        uniform = torch.rand(2, len(ids), generator=self._generator)
+        uniform = torch.rand(2, len(ids), generator=self._generator, device=ids.device)
         heading = 2 * torch.pi * uniform[0]
         speed = self.values["push_speed"][ids, 0]
         spin = self.values["push_spin"][ids, 0] * torch.where(uniform[1] < 0.5, -1.0, 1.0)
@@ -69,8 +70,9 @@ class Disturbances:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Inverse of `state_dict`."""
-        self._left = state["left"].clone()
-        self.values = {k: v.clone() for k, v in state["values"].items()}
+        device = self._latest.device
+        self._left = state["left"].to(device, copy=True)
+        self.values = {k: v.to(device, copy=True) for k, v in state["values"].items()}
 
 
 def check_delay(name: str, values: Tensor, longest: float) -> None:

@@ -21,6 +21,7 @@ from sim.randomiser import Randomiser
 from sim.rotations import projected_gravity, quat_from_yaw, quat_rotate_inverse
 from sim.sensors import SensorModel
 from sim.tasks.task import Task
+from sim.terrains import spawn_height
 
 CONTACT_FORCE = 1.0  # N, above which a geom counts as touching
 
@@ -35,6 +36,7 @@ class VecEnv:
         randomiser: draws the parameters of each episode; none leaves every parameter at its nominal value.
         seed: of initial states, commands, noise and pushes.
         threads: physics threads, all cores if None.
+        device: where all tensors live, as `sim.engines.make` takes it.
         auto_reset: begin a finished episode anew at once. Without it a finished environment idles on.
 
     Attributes:
@@ -57,6 +59,7 @@ class VecEnv:
         randomiser: Randomiser | None = None,
         seed: int = 0,
         threads: int | None = None,
+        device: str = "auto",
         auto_reset: bool = True,
     ) -> None:
         if num_envs < 1:
@@ -74,8 +77,11 @@ class VecEnv:
             physics_dt=task.physics_dt,
             decimation=task.decimation,
             threads=threads,
+            terrain=task.terrain,
+            device=device,
         )
-        self._generator = torch.Generator().manual_seed(seed)
+        self.device = on = self.engine.device
+        self._generator = torch.Generator(on).manual_seed(seed)
         self.sensors = SensorModel(self.robot, num_envs, task.physics_dt, task.decimation, self._generator)
         self.commands = CommandSource(task.command, num_envs, task.control_period, self._generator)
         self.disturbances = Disturbances(
@@ -90,23 +96,28 @@ class VecEnv:
         self.finished: list[Episode] = []
 
         joints, feet = self.robot.num_joints, len(self.robot.feet)
-        self.default_joint_pos = torch.from_numpy(self.robot.default_joint_pos).float()
-        self.joint_limits = (
-            torch.from_numpy(self.robot.joint_lower).float(),
-            torch.from_numpy(self.robot.joint_upper).float(),
-        )
-        self._everyone = torch.arange(num_envs)
-        self.episode_index = torch.full((num_envs,), -1, dtype=torch.long)
-        self.episode_step = torch.zeros(num_envs, dtype=torch.long)
-        self._episode_start = torch.zeros(num_envs, dtype=torch.long)
-        self.episode_return = torch.zeros(num_envs)
-        self.clock = torch.zeros(num_envs)
+
+        def constant(values: Any) -> Tensor:
+            return torch.as_tensor(values, dtype=torch.float32, device=on)
+
+        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(num_envs, *shape, dtype=dtype, device=on)
+
+        self.default_joint_pos = constant(self.robot.default_joint_pos)
+        self.joint_limits = constant(self.robot.joint_lower), constant(self.robot.joint_upper)
+        self._spawn_height = self.robot.standing_height + spawn_height(task.terrain)
+        self._everyone = torch.arange(num_envs, device=on)
+        self.episode_index = zeros(dtype=torch.long) - 1
+        self.episode_step = zeros(dtype=torch.long)
+        self._episode_start = zeros(dtype=torch.long)
+        self.episode_return = zeros()
+        self.clock = zeros()
         self.total_steps = 0
         self.joint_target = self.default_joint_pos.repeat(num_envs, 1)
         self.last_joint_target = self.joint_target.clone()
-        self.last_joint_vel = torch.zeros(num_envs, joints)
-        self.air_time = torch.zeros(num_envs, feet)
-        self.foot_contact = torch.zeros(num_envs, feet, dtype=torch.bool)
+        self.last_joint_vel = zeros(joints)
+        self.air_time = zeros(feet)
+        self.foot_contact = zeros(feet, dtype=torch.bool)
         self.signals: dict[str, Tensor] = {}
         self.reset()
         self.critic_parts = [(term.mirror, term.function(self).shape[1]) for term in task.critic]
@@ -127,7 +138,8 @@ class VecEnv:
         if name in self.draws:
             return self.draws[name]
         parameter = self.parameters[name]
-        return torch.as_tensor(parameter.nominal, dtype=torch.float32).expand(self.num_envs, parameter.size)
+        nominal = torch.as_tensor(parameter.nominal, dtype=torch.float32, device=self.device)
+        return nominal.expand(self.num_envs, parameter.size)
 
     def critic_obs(self, ids: Tensor | None = None) -> Tensor:
         """The critic's privileged observation of `ids`, or of all, (n, critic_dim)."""
@@ -138,7 +150,9 @@ class VecEnv:
         """Begin a new episode everywhere, at scattered points of the episode clock so that time-outs do not align."""
         self._reset(self._everyone)
         if self.auto_reset:
-            self.episode_step = torch.randint(0, self.max_steps, (self.num_envs,), generator=self._generator)
+            self.episode_step = torch.randint(
+                0, self.max_steps, (self.num_envs,), generator=self._generator, device=self.device
+            )
             self._episode_start = self.episode_step.clone()
         self._observe()
 
@@ -167,10 +181,10 @@ class VecEnv:
         terms, reward = self._rewards(diverged)
         self.episode_return += reward
         self.air_time = torch.where(self.foot_contact, 0.0, self.air_time)
-        tracking = (self.base_lin_vel[:, :2] - self.command[:, :2]).norm(dim=1)
+        tracking = task.error.function(self)
         done = terminated | truncated
         ended = truncated.nonzero()[:, 0]
-        final = self.critic_obs(ended) if len(ended) else torch.empty(0, self.critic_dim)
+        final = self.critic_obs(ended) if len(ended) else torch.empty(0, self.critic_dim, device=self.device)
         if self.auto_reset and bool(done.any()):
             ids = done.nonzero()[:, 0]
             self._log(ids, terminated, diverged)
@@ -198,7 +212,7 @@ class VecEnv:
     def _rewards(self, diverged: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         ramp = self.penalty_factor()
         rewards = self.task.rewards
-        weights = torch.tensor([term.weight * (ramp if term.ramped else 1.0) for term in rewards])
+        weights = torch.tensor([term.weight * (ramp if term.ramped else 1.0) for term in rewards], device=self.device)
         values = torch.stack([term.function(self) for term in rewards]) * (self.control_period * weights)[:, None]
         values = values.masked_fill(diverged, 0.0)
         terms = {term.name: value for term, value in zip(rewards, values, strict=True)}
@@ -224,16 +238,16 @@ class VecEnv:
         n, initial, robot = len(ids), self.task.initial, self.robot
 
         def spread(half: float, size: int) -> Tensor:
-            return half * (2.0 * torch.rand(n, size, generator=self._generator) - 1.0)
+            return half * (2.0 * torch.rand(n, size, generator=self._generator, device=self.device) - 1.0)
 
         self.episode_index[ids] += 1
         self._randomise(ids)
         joint_pos = self.default_joint_pos + spread(initial.joint_pos, robot.num_joints)
         joint_pos = joint_pos.clamp(*self.joint_limits)
-        height = robot.standing_height + spread(0.5 * initial.height, 1) + 0.5 * initial.height
+        height = self._spawn_height + spread(0.5 * initial.height, 1) + 0.5 * initial.height
         self.engine.reset(
             ids,
-            torch.cat([torch.zeros(n, 2), height], dim=1),
+            torch.cat([torch.zeros(n, 2, device=self.device), height], dim=1),
             quat_from_yaw(spread(torch.pi, 1)[:, 0]),
             spread(initial.lin_vel, 3),
             spread(initial.ang_vel, 3),
@@ -255,14 +269,15 @@ class VecEnv:
 
     def _randomise(self, ids: Tensor) -> None:
         if self._randomiser is not None:
-            draw = self._randomiser.draw(ids.numpy(), self.episode_index[ids].numpy())
+            envs, episodes = ids.cpu().numpy(), self.episode_index[ids].cpu().numpy()
+            draw = {name: value.to(self.device) for name, value in self._randomiser.draw(envs, episodes).items()}
             self.disturbances.check(draw)
             self.sensors.check(draw)
             physical = {k: v for k, v in draw.items() if k in self.engine.capabilities.parameters}
             self.engine.set_parameters(ids, physical)
             for name, value in draw.items():
                 if name not in self.draws:
-                    self.draws[name] = torch.zeros(self.num_envs, value.shape[1])
+                    self.draws[name] = torch.zeros(self.num_envs, value.shape[1], device=self.device)
                 self.draws[name][ids] = value
                 for owner in (self.sensors.values, self.disturbances.values):
                     if name in owner:
@@ -316,6 +331,10 @@ class VecEnv:
             raise UsageError(
                 f"the checkpoint holds {saved} environments and this run {self.num_envs}: use --num-envs {saved}"
             )
+
+        def copied(value: Tensor) -> Tensor:
+            return value.to(self.device, copy=True)
+
         self.engine.load_state_dict(state["engine"])
         self.sensors.load_state_dict(state["sensors"])
         self.commands.load_state_dict(state["commands"])
@@ -323,10 +342,10 @@ class VecEnv:
             self._randomiser.load_state_dict(state["randomiser"])
         self._generator.set_state(state["generator"])
         for name in self._TENSORS:
-            setattr(self, name, state["tensors"][name].clone())
+            setattr(self, name, copied(state["tensors"][name]))
         self.disturbances.load_state_dict(state["disturbances"])
-        self.draws = {k: v.clone() for k, v in state["draws"].items()}
-        self.signals = {k: v.clone() for k, v in state["signals"].items()}
+        self.draws = {k: copied(v) for k, v in state["draws"].items()}
+        self.signals = {k: copied(v) for k, v in state["signals"].items()}
         self.total_steps = int(state["total_steps"])
 
     def close(self) -> None:

@@ -27,17 +27,27 @@ class Mirror:
         robot: its joint and foot symmetry.
         parts: kind and size of each part.
         command_sign: signs of a command's components.
+        device: where the tensors to mirror are.
+
+    Raises:
+        ValueError: the robot has no mirror image, or a part is not of the size that its kind has.
     """
 
-    def __init__(self, robot: Robot, parts: list[tuple[MirrorKind, int]], command_sign: tuple[float, ...] = ()) -> None:
+    def __init__(
+        self,
+        robot: Robot,
+        parts: list[tuple[MirrorKind, int]],
+        command_sign: tuple[float, ...] = (),
+        device: torch.device | str = "cpu",
+    ) -> None:
         permutation: list[int] = []
         sign: list[float] = []
         for kind, size in parts:
             order, flips = _part(robot, kind, size, command_sign)
             permutation += [len(sign) + i for i in order]
             sign += flips
-        self.permutation = torch.tensor(permutation, dtype=torch.long)
-        self.sign = torch.tensor(sign)
+        self.permutation = torch.tensor(permutation, dtype=torch.long, device=device)
+        self.sign = torch.tensor(sign, device=device)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Mirror image of (N, D). Twice gives the original."""
@@ -46,14 +56,17 @@ class Mirror:
 
 def _part(robot: Robot, kind: MirrorKind, size: int, command_sign: tuple[float, ...]) -> tuple[list[int], list[float]]:
     order, flips = list(range(size)), [1.0] * size
+    mirror = robot.mirror
+    if mirror is None:
+        raise ValueError(f"robot {robot.name} has no mirror image")
     if kind is MirrorKind.VECTOR:
         flips = [1.0, -1.0, 1.0]
     elif kind is MirrorKind.AXIAL:
         flips = [-1.0, 1.0, -1.0]
     elif kind is MirrorKind.JOINT:
-        order, flips = list(robot.mirror.joint_permutation), list(robot.mirror.joint_sign)
+        order, flips = list(mirror.joint_permutation), list(mirror.joint_sign)
     elif kind is MirrorKind.FOOT:
-        order = list(robot.mirror.foot_permutation)
+        order = list(mirror.foot_permutation)
     elif kind is MirrorKind.PHASE:  # half a period later
         flips = [-1.0] * size
     elif kind is MirrorKind.COMMAND:

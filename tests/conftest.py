@@ -14,6 +14,7 @@ os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 
 # What the person at the keyboard has set must not change what a test sees.
 os.environ.pop("LANDBRIDGE_DEBUG", None)
+os.environ["LANDBRIDGE_ROBOTS"] = ""  # none of the person's own
 
 hypothesis.settings.register_profile(
     "landbridge", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

@@ -32,6 +32,7 @@ class PointMass:
 
     control_period = DT
     critic_dim = 2
+    device = torch.device("cpu")
 
     def __init__(
         self,
@@ -104,6 +105,7 @@ class ToyController(nn.Module):
         self.memory = (Signal("last_action", (1,), "1", ""),)
         self.output = Signal("joint_target", (1,), "N", "world")
         self.feature_dim = 3
+        self.action_dim = 1
         self.normalizer = EmpiricalNormalizer(self.feature_dim)
         self.network = mlp(self.feature_dim, hidden, 1)
 

@@ -4,7 +4,9 @@
 
 configure loads and verifies the bundle and replays its golden traces; activate starts publishing joint
 targets on `robot_node/joint_command`, each with the stamp of the sensor sample it was computed from. The node
-publishes nothing while its inputs are stale, and leaves what that means for the robot to the supervisor.
+publishes nothing while its inputs are stale, and leaves what that means for the robot to the supervisor. On
+`~/steps` it tells robot_node's black box what the graph was given and what it gave, so that a recording can be
+replayed.
 
 Until the supervisor lets the policy drive, every step starts from zero memory, so that the policy takes over
 just as each of its training episodes began.
@@ -20,9 +22,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import Float64MultiArray
 
 from contract.errors import LandbridgeError, UsageError
 from deploy_robot.onnx_policy import OnnxPolicy, load_policy
+from deploy_robot.policy_steps import StepEncoder
 from deploy_robot.process import StopSignal, ask_for_real_time, run_process
 from deploy_robot.ring_log import RingLog, save_npz
 from deploy_robot.ros import conversions, qos, safety_report
@@ -44,6 +48,7 @@ class PolicyNodeParameters:
     """ROS parameters of the node."""
 
     bundle: str = parameter("", "policy bundle, a directory or zip")
+    trusted_keys: str = parameter("", "PEM file or folder of keys that may sign bundles; empty: the environment's")
     command_timeout: float = parameter(0.5, "s without cmd_vel after which the command is zero", 0.05, 10.0)
     priority: int = parameter(40, "real-time priority to ask the system for; 0 for none", 0, 99)
     log: str = parameter("", "npz file for timing, written at the end; empty for none")
@@ -56,6 +61,7 @@ class _Loaded:
     policy: OnnxPolicy
     reader: SignalReader
     command: CommandInput
+    encoder: StepEncoder
 
 
 class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in part
@@ -76,6 +82,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in
         self._log = RingLog({"step_time": (), "step_duration": ()}, _LOG_CAPACITY)
         # A lifecycle publisher is silent unless the node is active.
         self._targets = self.create_lifecycle_publisher(JointState, "robot_node/joint_command", qos.STREAM_PUBLISHER)
+        self._steps = self.create_lifecycle_publisher(Float64MultiArray, "~/steps", qos.RECORD)
         for type_, topic, callback, profile in (
             (JointState, "joint_states", self._on_joint_state, qos.STREAM_SUBSCRIBER),
             (Imu, "imu", self._on_imu, qos.STREAM_SUBSCRIBER),
@@ -139,10 +146,11 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in
     def _load(self) -> _Loaded:
         if not self.settings.bundle:
             raise UsageError("parameter bundle of policy_node: give the path of a policy bundle")
-        policy = load_policy(Path(self.settings.bundle))
+        policy = load_policy(Path(self.settings.bundle), trusted_keys=self.settings.trusted_keys)
         contract = policy.contract
         check_inputs(contract)
-        return _Loaded(policy, SignalReader(contract), CommandInput(contract, self.settings.command_timeout))
+        command = CommandInput(contract, self.settings.command_timeout)
+        return _Loaded(policy, SignalReader(contract), command, StepEncoder(contract))
 
     def _step(self, loaded: _Loaded, now: float) -> None:
         policy = loaded.policy
@@ -150,13 +158,17 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in
         if pair is None:
             self.get_logger().warning("no fresh sensors, no target", throttle_duration_sec=1.0)
             return
-        if self._robot_mode is not Mode.ACTIVE:
+        reset = self._robot_mode is not Mode.ACTIVE
+        if reset:
             policy.reset()
-        target = policy.step(loaded.reader.read(*pair, loaded.command.value(now)))[0]
+        signals = loaded.reader.read(*pair, loaded.command.value(now))
+        memory = policy.memory
+        target = policy.step(signals)[0]
         names, stamp = policy.contract.joint_names, pair[0].header.stamp
         self._targets.publish(conversions.joint_target_message(names, target, stamp))
         self._log.append(now, time.monotonic() - now)
         self._trim = trim(self._sensors.age(now))
+        self._steps.publish(loaded.encoder.encode(reset, signals, memory, target))
 
     def _on_joint_state(self, message: JointState) -> None:
         self._sensors.offer_joint(message, time.monotonic())

@@ -6,6 +6,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 
 STREAM_PUBLISHER = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
 STREAM_SUBSCRIBER = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+# For the black box, which wants every message; nobody waits for it.
+RECORD = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
 # The newest report is kept for those who come later.
 STATUS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,

@@ -5,8 +5,13 @@
 Publishes `joint_states`, `imu` (the same stamp for the same sample) and `~/safety`; takes joint targets on
 `~/joint_command` and requests on `~/stand`, `~/sit`, `~/arm`, `~/pause`, `~/estop` and `~/reset`. The
 supervisor decides on every command. On its way out, whatever the reason, the node leaves the robot damped.
+
+A black box keeps the last minute of all that comes in and goes out, and writes it to a file on any trip.
 """
 
+import contextlib
+import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -14,19 +19,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
-from contract import robots
-from contract.bundle import read_bundle
+from contract import policy_contract, robots, trust
+from contract.bundle import Bundle, read_bundle
+from contract.errors import LandbridgeError
 from contract.robot import Robot
-from deploy_robot import drivers
+from deploy_robot import drivers, recording
+from deploy_robot.black_box import BlackBox, BlackBoxConfig
 from deploy_robot.driver import Driver, RobotState
 from deploy_robot.process import StopSignal, ask_for_real_time, run_process
 from deploy_robot.ros import conversions, qos, safety_report
 from deploy_robot.ros.context import joined
-from deploy_robot.ros.conversions import JointOrder, MessageError, StampClock
+from deploy_robot.ros.conversions import JointOrder, MessageError, StampClock, stamp_key
 from deploy_robot.ros.parameters import declare, parameter
 from deploy_robot.ros.robot_log import RobotLog
 from deploy_robot.ros.safety_report import SafetyReport
@@ -46,19 +56,29 @@ class RobotNodeParameters:
     driver: str = parameter("emulated", "how to reach the robot")
     address: str = parameter("", "where the driver finds the robot, in the driver's terms; empty for its default")
     bundle: str = parameter("", "policy bundle whose gains and limits apply; empty for the robot's own")
+    trusted_keys: str = parameter("", "PEM file or folder of keys that may sign bundles; empty: the environment's")
     rate: float = parameter(200.0, "control loop, Hz", 50.0, 1000.0)
     imu_frame: str = parameter("imu", "frame of the imu messages")
     priority: int = parameter(50, "real-time priority to ask the system for; 0 for none", 0, 99)
     log: str = parameter("", "npz file for timing and trips, written at the end; empty for none")
+    black_box: str = parameter("", "folder for recordings of the minute before a trip; empty for ~/.ros/landbridge")
+    record: bool = parameter(False, "record the whole run to that folder, too")
 
 
 class RobotNode:
     """Joins ROS, supervisor and driver. `tick` is one turn of the control loop."""
 
     def __init__(
-        self, node: Node, robot: Robot, driver: Driver, supervisor: Supervisor, imu_frame: str = "imu"
+        self,
+        node: Node,
+        robot: Robot,
+        driver: Driver,
+        supervisor: Supervisor,
+        imu_frame: str = "imu",
+        black_box: BlackBox | None = None,
     ) -> None:
         self.log = RobotLog()
+        self._black_box = black_box
         self._node = node
         self._robot = robot
         self._driver = driver
@@ -73,12 +93,15 @@ class RobotNode:
         self._trips: list[str] = []
         self._trip_count = 0
         self._refused = 0
+        self._lost = 0  # messages that the black box could not record
         self._joint_states = node.create_publisher(JointState, "joint_states", qos.STREAM_PUBLISHER)
         self._imu = node.create_publisher(Imu, "imu", qos.STREAM_PUBLISHER)
         self._safety = node.create_publisher(DiagnosticArray, "~/safety", qos.STATUS)
         node.create_subscription(
             JointState, "~/joint_command", guarded(self._on_command, self._fail), qos.STREAM_SUBSCRIBER
         )
+        if black_box is not None:
+            self._listen(black_box)
         requests: dict[str, Callable[[float], tuple[bool, str]]] = {
             "stand": supervisor.request_stand,
             "sit": supervisor.request_sit,
@@ -94,12 +117,18 @@ class RobotNode:
         """Read, decide, write, publish. Never raises: a failure stops the robot and is logged."""
         try:
             state = self._read()
-            decision = self._supervisor.step(now, state, self.target)
-            self._driver.write(decision.command)
-            written = time.monotonic()
-            self.log.record(now, decision, self.target, written)
-            self._publish_state(state)
-            self._publish_safety(written, decision)
+            before, target = self._supervisor.mode, self.target
+            decision = self._supervisor.step(now, state, target)
+            written = math.nan
+            try:
+                self._driver.write(decision.command)
+                written = time.monotonic()
+                self.log.record(now, decision, target, written)
+                self._publish_state(now, state)
+                self._publish_safety(written, decision)
+            finally:  # turns that fail are what a black box is for
+                if self._black_box is not None and self._supervisor.reading is not None:
+                    self._black_box.tick(now, written, before, decision, self._supervisor.reading, target)
         except Exception as error:  # this loop is the only way to the robot, and must outlive every fault
             self._fail(error)
             self.damp()
@@ -146,13 +175,30 @@ class RobotNode:
         self._node.get_logger().error(reason, throttle_duration_sec=1.0)
         self._supervisor.request_stop(time.monotonic(), reason)
 
-    def _publish_state(self, state: RobotState | None) -> None:
+    def _listen(self, black_box: BlackBox) -> None:
+        """Record what others say, as it comes in: nothing is unpacked."""
+        black_box.offset = stamp_key(self._clock.to_ros(0.0))
+        for topic, type_, name, profile in (
+            (recording.CMD_VEL, TwistStamped, "cmd_vel", qos.STREAM_SUBSCRIBER),
+            (recording.STEPS, Float64MultiArray, "policy_node/steps", qos.RECORD),
+        ):
+            self._node.create_subscription(
+                type_,
+                name,
+                lambda data, topic=topic: black_box.message(topic, time.monotonic(), data),
+                profile,
+                raw=True,
+            )
+
+    def _publish_state(self, now: float, state: RobotState | None) -> None:
         if state is None or state.stamp == self._last_stamp:
             return
         self._last_stamp = state.stamp
         stamp = self._clock.to_ros(state.stamp)
         self._joint_states.publish(conversions.joint_state_message(self._robot.joint_names, state, stamp))
         self._imu.publish(conversions.imu_message(state, stamp, self._imu_frame))
+        if self._black_box is not None:
+            self._black_box.state(now, state)
 
     def _publish_safety(self, now: float, decision: Decision) -> None:
         for trip in decision.new_trips:
@@ -174,7 +220,30 @@ class RobotNode:
             tuple(self._trips),
             self._refused,
         )
-        self._safety.publish(safety_report.to_message(report, self._robot.name, self._clock.to_ros(now)))
+        message = safety_report.to_message(report, self._robot.name, self._clock.to_ros(now))
+        self._safety.publish(message)
+        if self._black_box is not None:
+            self._black_box.message(recording.SAFETY, now, serialize_message(message))
+            self._warn_of_gaps(self._black_box.lost)
+
+    def _warn_of_gaps(self, lost: int) -> None:
+        if lost > self._lost:
+            self._node.get_logger().warning(f"black box: {lost} messages not recorded", throttle_duration_sec=10.0)
+        self._lost = lost
+
+
+def _black_box(node: Node, settings: RobotNodeParameters, robot: Robot, bundle: Bundle | None) -> BlackBox | None:
+    """None, with the reason in the log, where nothing can be recorded: a robot that runs matters more."""
+    about = recording.about(robot.name)
+    if bundle is not None:
+        about = recording.about(robot.name, bundle.digest, bundle.files[policy_contract.FILE])
+    folder = settings.black_box or str(Path(os.environ.get("ROS_HOME", "~/.ros")).expanduser() / "landbridge")
+    try:
+        config = BlackBoxConfig(folder, about, node.get_namespace(), settings.record)
+        return BlackBox(config, robot.joint_names, settings.imu_frame)
+    except LandbridgeError as error:
+        node.get_logger().warning(f"no black box: {error}")
+        return None
 
 
 def serve(stop: StopSignal) -> None:
@@ -182,29 +251,32 @@ def serve(stop: StopSignal) -> None:
 
     Raises:
         UsageError: a parameter that makes no sense.
-        BundleError: a bundle that is damaged, for another robot, or loosens a limit.
+        BundleError: a bundle that is damaged, for another robot, loosens a limit, or is signed by no trusted key.
         LandbridgeError: the robot does not answer, or the log cannot be written.
     """
     with joined():
         node = Node("robot_node")
         settings = declare(node, RobotNodeParameters)
         robot = robots.load(settings.robot)
-        contract = read_bundle(Path(settings.bundle)).contract if settings.bundle else None
-        supervisor = Supervisor(robot, contract)
+        trusted = trust.configured(settings.trusted_keys)
+        bundle = read_bundle(Path(settings.bundle), trusted) if settings.bundle else None
+        supervisor = Supervisor(robot, bundle.contract if bundle else None)
         executor = make_executor(node.context)
         executor.add_node(node)
-        with drivers.load(settings.driver, robot, settings.address) as driver:
-            robot_node = RobotNode(node, robot, driver, supervisor, settings.imu_frame)
-            if not ask_for_real_time(settings.priority):
-                node.get_logger().info("normal scheduling: a busy machine may delay the control loop")
-            try:
-                run_paced(executor, lambda: 1.0 / settings.rate, robot_node.tick, lambda: stop.received)
-            finally:
-                for _ in range(_LAST_COMMANDS):
-                    robot_node.damp()
-                    time.sleep(1.0 / settings.rate)
-        if settings.log:
-            robot_node.log.save(Path(settings.log))
+        black_box = _black_box(node, settings, robot, bundle)
+        with black_box or contextlib.nullcontext():  # its files take their time, so the robot is left first
+            with drivers.load(settings.driver, robot, settings.address) as driver:
+                robot_node = RobotNode(node, robot, driver, supervisor, settings.imu_frame, black_box)
+                if not ask_for_real_time(settings.priority):
+                    node.get_logger().info("normal scheduling: a busy machine may delay the control loop")
+                try:
+                    run_paced(executor, lambda: 1.0 / settings.rate, robot_node.tick, lambda: stop.received)
+                finally:
+                    for _ in range(_LAST_COMMANDS):
+                        robot_node.damp()
+                        time.sleep(1.0 / settings.rate)
+            if settings.log:
+                robot_node.log.save(Path(settings.log))
         node.destroy_node()
 
 

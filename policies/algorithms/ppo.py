@@ -78,7 +78,7 @@ class PPO(nn.Module):
         self.config = config
         self.controller = controller
         self.critic = Critic(critic_dim, config.critic_hidden, config.activation)
-        self.noise = GaussianNoise(controller.output.shape[0], config.init_std, config.std_range)
+        self.noise = GaussianNoise(controller.action_dim, config.init_std, config.std_range)
         self.learning_rate = config.learning_rate
         self.bad_steps = 0  # in a row, up to now
         self._mirror = mirror
@@ -118,7 +118,7 @@ class PPO(nn.Module):
 
         log: list[Tensor] = []
         for _ in range(config.epochs):
-            for index in torch.randperm(len(storage)).chunk(config.minibatches):
+            for index in torch.randperm(len(storage), device=batch.action.device).chunk(config.minibatches):
                 index, originals = self._with_mirrored(index, len(storage))
                 losses = self._losses(batch.rows(index), old_log_std, originals)
                 loss = losses.policy + config.value_coef * losses.value - config.entropy_coef * losses.entropy

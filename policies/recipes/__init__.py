@@ -8,7 +8,7 @@ from contract.lookup import unknown
 if TYPE_CHECKING:
     from policies.recipe import Recipe
 
-_MODULES = {"go2-velocity-flat": "policies.recipes.go2_velocity_flat"}
+_MODULES = {"cartpole": "policies.recipes.cartpole", "go2-velocity-flat": "policies.recipes.go2_velocity_flat"}
 
 
 def names() -> list[str]:

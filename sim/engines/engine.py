@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from contract.robot import Robot
@@ -34,11 +35,23 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an engine can do; what is absent here is refused by name, never ignored."""
+    """What an engine can do; what is absent here is refused by name, never ignored.
+
+    Attributes:
+        parameters: what may be set per environment, by name.
+        terrains: names of the classes in `sim.terrains` that it builds.
+        contact_force: whether `EngineState.contact_force` is measured.
+        trains: whether it is fast enough to train a walking policy, rather than to validate one.
+        devices: kinds of device it runs on, `cpu` or `cuda`.
+        limits: what it does less exactly than others, one sentence each, for users.
+    """
 
     parameters: Mapping[str, Parameter]
+    terrains: tuple[str, ...] = ("Boxes", "Flat", "Rough", "Slope", "Stairs")
     contact_force: bool = True
     trains: bool = True
+    devices: tuple[str, ...] = ("cpu",)
+    limits: tuple[str, ...] = ()
 
 
 @dataclass
@@ -72,9 +85,14 @@ class Trace:
 
 
 class Engine(Protocol):
-    """A batched physics engine."""
+    """A batched physics engine.
+
+    A robot with a fixed base stays where its description puts it: `reset` does not use its root arguments then, and
+    the root's state is constant.
+    """
 
     name: str
+    device: torch.device  # where all tensors are, those given included
     robot: Robot
     num_envs: int
     physics_dt: float  # s
@@ -116,7 +134,11 @@ class Engine(Protocol):
         ...
 
     def push(self, ids: Tensor, lin_vel: Tensor, ang_vel: Tensor) -> None:
-        """Add a velocity to the base at once: linear (n, 3) m/s in the world, angular (n, 3) rad/s in the base."""
+        """Add a velocity to the base at once: linear (n, 3) m/s in the world, angular (n, 3) rad/s in the base.
+
+        Raises:
+            UsageError: the base is fixed.
+        """
         ...
 
     def state_dict(self) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from torch import Tensor
 from contract.errors import UsageError
 from contract.robot import Robot
 from sim.engines.engine import Capabilities, EngineState, Parameter, Trace
-from sim.engines.mujoco_model import SolverOptions, build_model
+from sim.engines.mujoco_model import LIMITS, MujocoModel, SolverOptions, build_model
+from sim.terrains import FLAT, Terrain
 
 # A base that moves faster than this has diverged: no robot of ours falls or is thrown at such a speed.
 MAX_SPEED = 100.0  # m/s and rad/s
@@ -36,6 +37,7 @@ class MujocoCpuEngine:
         physics_dt: physics step in s.
         decimation: physics steps a control period.
         threads: physics threads; all cores if None, the calling thread if 0.
+        terrain: the ground.
         solver: MuJoCo's numerical settings.
     """
 
@@ -49,18 +51,23 @@ class MujocoCpuEngine:
         physics_dt: float = 0.005,
         decimation: int = 4,
         threads: int | None = None,
+        terrain: Terrain = FLAT,
         solver: SolverOptions | None = None,
     ) -> None:
+        self.device = torch.device("cpu")
         self.robot = robot
         self.num_envs = num_envs
         self.physics_dt = physics_dt
         self.decimation = decimation
-        built = build_model(robot, physics_dt, solver)
+        built = build_model(robot, physics_dt, solver, terrain)
         self.contact_geoms = built.contact_geoms
         self.foot_columns = tuple(built.contact_geoms.index(foot.geom) for foot in robot.feet)
         self._built = built
         self._base_body = built.model.body(robot.base_body).id
-        self._robot_geoms = np.array([built.model.geom(name).id for name in built.contact_geoms])
+        axes = np.empty(9)
+        mujoco.mju_quat2Mat(axes, built.model.body_iquat[self._base_body])
+        self._inertial_axes = axes.reshape(3, 3).T  # turns the base's coordinates into those of its frame of inertia
+        self._robot_geoms = [built.model.geom(name).id for name in built.contact_geoms]
 
         threads = len(os.sched_getaffinity(0)) if threads is None else threads
         # MuJoCo would write MUJOCO_LOG.TXT into the working directory; a state that diverges is reported by `diverged`.
@@ -72,7 +79,7 @@ class MujocoCpuEngine:
         # A few chunks a thread: small enough to balance, large enough to cost nothing.
         self._chunk = max(1, num_envs // (max(1, threads) * 8))
 
-        self.capabilities = Capabilities(_parameters(robot, built.model))
+        self.capabilities = _capabilities(robot, built)
         self._values = {
             name: np.broadcast_to(np.asarray(p.nominal, dtype=np.float64), (num_envs, p.size)).copy()
             for name, p in self.capabilities.parameters.items()
@@ -83,6 +90,11 @@ class MujocoCpuEngine:
         if nstate != 1 + nq + nv:
             raise ValueError(f"{robot.mjcf.name}: a state of {nstate} numbers holds more than time, qpos and qvel")
         self._qpos, self._qvel = slice(1, 1 + nq), slice(1 + nq, 1 + nq + nv)
+        self._base_dofs = nv - nj  # 6, or 0 where the base is fixed
+        base = built.model.body(robot.base_body)
+        self._fixed_pose: Tensor | None = None
+        if robot.fixed_base:
+            self._fixed_pose = torch.from_numpy(np.concatenate([base.pos, base.quat])).float()
         self._state = np.zeros((num_envs, nstate))
         self._state[:, 0] = _START
         self._state[:, self._qpos] = built.model.qpos0
@@ -121,11 +133,16 @@ class MujocoCpuEngine:
         joint_vel: Tensor,
     ) -> None:
         rows = ids.numpy()
-        qpos = torch.cat([root_pos, root_quat, joint_pos], dim=1).double().numpy()
-        qvel = torch.cat([root_lin_vel, root_ang_vel, joint_vel], dim=1).double().numpy()
+        qpos, qvel = joint_pos, joint_vel
+        if self._fixed_pose is not None:
+            root_pos, root_quat = self._fixed_pose.expand(len(ids), 7).split((3, 4), dim=1)
+            root_lin_vel = root_ang_vel = torch.zeros_like(root_pos)
+        else:
+            qpos = torch.cat([root_pos, root_quat, joint_pos], dim=1)
+            qvel = torch.cat([root_lin_vel, root_ang_vel, joint_vel], dim=1)
         self._state[rows, 0] = _START
-        self._state[rows, self._qpos] = qpos
-        self._state[rows, self._qvel] = qvel
+        self._state[rows, self._qpos] = qpos.double().numpy()
+        self._state[rows, self._qvel] = qvel.double().numpy()
         self.diverged[ids] = False
         state = self.state
         state.root_pos[ids], state.root_quat[ids] = root_pos, root_quat
@@ -163,7 +180,9 @@ class MujocoCpuEngine:
         late = np.abs(end[:, 0] - start - self.decimation * self.physics_dt) > 0.5 * self.physics_dt
         speed = np.abs(end[:, self._qvel])
         bad |= late | ~np.isfinite(end).all(axis=1) | ~np.isfinite(self._sensors[:, -1]).all(axis=1)
-        bad |= ~(speed[:, :6].max(axis=1) <= MAX_SPEED) | ~(speed[:, 6:].max(axis=1) <= MAX_JOINT_SPEED)
+        base = self._base_dofs
+        bad |= ~(speed[:, :base].max(axis=1, initial=0.0) <= MAX_SPEED)
+        bad |= ~(speed[:, base:].max(axis=1) <= MAX_JOINT_SPEED)
         if bad.any():
             self._states[bad] = self._state[bad, None]
             self._sensors[bad] = 0.0
@@ -173,6 +192,8 @@ class MujocoCpuEngine:
         self._read_sensors()
 
     def push(self, ids: Tensor, lin_vel: Tensor, ang_vel: Tensor) -> None:
+        if self._fixed_pose is not None:
+            raise UsageError(f"push: the base of {self.robot.name} is fixed; take pushes out of the randomisation")
         velocity = torch.cat([lin_vel, ang_vel], dim=1).double().numpy()
         self._state[ids.numpy(), self._qvel.start : self._qvel.start + 6] += velocity
         self.state.root_lin_vel[ids] += lin_vel
@@ -181,17 +202,21 @@ class MujocoCpuEngine:
     def _read_state(self, states: np.ndarray) -> None:
         all_steps = torch.from_numpy(states).float()
         qpos, qvel = all_steps[:, :, self._qpos], all_steps[:, :, self._qvel]
+        if self._fixed_pose is not None:
+            pose = self._fixed_pose.expand(*qpos.shape[:2], 7)
+            qpos = torch.cat([pose, qpos], dim=2)
+            qvel = torch.cat([torch.zeros_like(pose[..., :6]), qvel], dim=2)
         self.trace = Trace(qpos[..., 3:7], qvel[..., 3:6], qpos[..., 7:], qvel[..., 6:])
-        state = self.state
+        state, last_pos, last_vel = self.state, qpos[:, -1], qvel[:, -1]
         state.root_pos, state.root_quat, state.joint_pos = (
-            qpos[:, -1, :3].clone(),
-            qpos[:, -1, 3:7].clone(),
-            qpos[:, -1, 7:].clone(),
+            last_pos[:, :3].clone(),
+            last_pos[:, 3:7].clone(),
+            last_pos[:, 7:].clone(),
         )
         state.root_lin_vel, state.root_ang_vel, state.joint_vel = (
-            qvel[:, -1, :3].clone(),
-            qvel[:, -1, 3:6].clone(),
-            qvel[:, -1, 6:].clone(),
+            last_vel[:, :3].clone(),
+            last_vel[:, 3:6].clone(),
+            last_vel[:, 6:].clone(),
         )
 
     def _read_sensors(self) -> None:
@@ -245,12 +270,15 @@ class MujocoCpuEngine:
             model.body_mass[base] = nominal.body_mass[base] + value[0]
         elif name == "base_com":
             model.body_ipos[base] = nominal.body_ipos[base] + value
+            # MuJoCo looks for contacts within boxes that it keeps in the frame of inertia, which has just moved.
+            boxes = slice(model.body_bvhadr[base], model.body_bvhadr[base] + model.body_bvhnum[base])
+            model.bvh_aabb[boxes, :3] = nominal.bvh_aabb[boxes, :3] - self._inertial_axes @ value
         elif name == "joint_friction":
-            model.dof_frictionloss[6:] = value
+            model.dof_frictionloss[self._base_dofs :] = value
         elif name == "joint_damping":
-            model.dof_damping[6:] = value
+            model.dof_damping[self._base_dofs :] = value
         elif name == "joint_armature":
-            model.dof_armature[6:] = value
+            model.dof_armature[self._base_dofs :] = value
 
     def _write_motor(self, row: int) -> None:
         """A weak motor gives `motor_strength` times the torque that the servo asks for, saturation included."""
@@ -275,7 +303,7 @@ class MujocoCpuEngine:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._state[:] = state["state"].numpy()
-        everyone = torch.arange(self.num_envs)
+        everyone = torch.arange(self.num_envs, device=self.device)
         self.set_parameters(everyone, state["parameters"])
         self.diverged = state["diverged"].clone()
         self.state = EngineState(**{name: value.clone() for name, value in state["fields"].items()})
@@ -285,15 +313,26 @@ class MujocoCpuEngine:
         self._pool.close()
 
 
-def _parameters(robot: Robot, model: mujoco.MjModel) -> dict[str, Parameter]:
-    joints = robot.num_joints
+def capabilities(robot: Robot) -> Capabilities:
+    """What the engine can do with a robot, told without building it."""
+    return _capabilities(robot, build_model(robot, physics_dt=0.005))
+
+
+def _capabilities(robot: Robot, built: MujocoModel) -> Capabilities:
+    return Capabilities(parameters_of(robot, built), limits=LIMITS)
+
+
+def parameters_of(robot: Robot, built: MujocoModel) -> dict[str, Parameter]:
+    """What may be set in each environment of an engine that runs this model."""
+    model, joints = built.model, robot.num_joints
 
     def joint_values(values: np.ndarray) -> tuple[float, ...]:
-        return tuple(float(v) for v in values[6:])
+        return tuple(float(v) for v in values[-joints:])
 
-    foot = model.geom(robot.feet[0].geom).id if robot.feet else 0
+    touching = robot.feet[0].geom if robot.feet else next(iter(built.contact_geoms), None)
+    friction = float(model.geom(touching).friction[0]) if touching else 0.0
     return {
-        "friction": Parameter(1, "1", float(model.geom_friction[foot, 0]), "sliding friction, robot on ground"),
+        "friction": Parameter(1, "1", friction, "sliding friction, robot on ground"),
         "payload_mass": Parameter(1, "kg", 0.0, "mass added at the base's centre of mass"),
         "base_com": Parameter(3, "m", 0.0, "shift of the base's centre of mass, base frame"),
         "motor_strength": Parameter(joints, "1", 1.0, "torque given / torque asked for"),

@@ -1,6 +1,6 @@
-"""A MuJoCo model of a robot on a floor, with the motors and sensors that an engine needs.
+"""A MuJoCo model of a robot on a terrain, with the motors and sensors that an engine needs.
 
-The robot's MJCF holds the robot alone. Here it gets a floor, one position servo a joint with the robot's gains and
+The robot's MJCF holds the robot alone. Here it gets ground, one position servo a joint with the robot's gains and
 torque limits, and sensors for foot positions and the contact force on each collision geom.
 """
 
@@ -9,9 +9,16 @@ from dataclasses import dataclass
 import mujoco
 
 from contract.robot import Robot
+from sim.engines.mujoco_ground import add_ground
+from sim.terrains import FLAT, Terrain
 
 COLLISION_GROUP = 3  # the group of collision geoms in every robot.xml
-FLOOR = "floor"
+
+# Of every engine that solves MuJoCo's contacts, for `Capabilities.limits`.
+LIMITS = (
+    "Friction has a four-sided pyramid for a cone: in directions between its sides it is up to 29 % less.",
+    "Contacts, joint stops and friction are soft: what sticks creeps, by 1 mm/s for each m/s^2 that is held back.",
+)
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,10 @@ class MujocoModel:
     torque_slice: slice  # columns of sensordata: motor torque of each joint
 
 
-def build_model(robot: Robot, physics_dt: float, solver: SolverOptions | None = None) -> MujocoModel:
-    """Compile the robot on a flat floor at z = 0. `physics_dt` in s."""
+def build_model(
+    robot: Robot, physics_dt: float, solver: SolverOptions | None = None, terrain: Terrain = FLAT
+) -> MujocoModel:
+    """Compile the robot on a terrain. `physics_dt` in s."""
     solver = solver or SolverOptions()
     spec = mujoco.MjSpec.from_file(str(robot.mjcf))
     spec.compiler.discardvisual = True  # nothing here is drawn
@@ -50,15 +59,7 @@ def build_model(robot: Robot, physics_dt: float, solver: SolverOptions | None = 
     option.iterations = solver.iterations
     option.ls_iterations = solver.ls_iterations
 
-    spec.worldbody.add_geom(
-        name=FLOOR,
-        type=mujoco.mjtGeom.mjGEOM_PLANE,
-        size=[0, 0, 1],
-        contype=1,
-        conaffinity=0,
-        # The geom of higher priority gives the contact its friction: the robot's, which is randomised.
-        priority=0,
-    )
+    add_ground(spec, terrain.ground())
     contact_geoms = _add_touch_sensors(spec)
     for foot in robot.feet:
         _sensor(spec, f"{foot.name}_pos", mujoco.mjtSensor.mjSENS_FRAMEPOS, mujoco.mjtObj.mjOBJ_GEOM, foot.geom)
@@ -73,7 +74,7 @@ def build_model(robot: Robot, physics_dt: float, solver: SolverOptions | None = 
         )
 
     model = spec.compile()
-    names = tuple(model.joint(i).name for i in range(1, model.njnt))
+    names = tuple(model.joint(i).name for i in range(0 if robot.fixed_base else 1, model.njnt))
     if names != robot.joint_names:
         raise ValueError(f"{robot.mjcf.name}: joints {names} are not those of the description, in order")
     contacts, feet = len(contact_geoms), 3 * len(robot.feet)
@@ -113,6 +114,8 @@ def _add_position_servo(spec: mujoco.MjSpec, joint: str, kp: float, kd: float, e
     actuator.gainprm[0] = kp
     actuator.biasprm[1] = -kp
     actuator.biasprm[2] = -kd
-    actuator.forcelimited = mujoco.mjtLimited.mjLIMITED_TRUE
-    actuator.forcerange = [-effort_limit, effort_limit]
+    # A passive joint has a servo without gains, so that each joint has a column; MuJoCo takes no empty range.
+    if effort_limit > 0.0:
+        actuator.forcelimited = mujoco.mjtLimited.mjLIMITED_TRUE
+        actuator.forcerange = [-effort_limit, effort_limit]
     actuator.ctrllimited = mujoco.mjtLimited.mjLIMITED_FALSE

@@ -5,7 +5,7 @@ import importlib
 from contract.lookup import unknown
 from sim.tasks.task import Task
 
-_MODULES = {"go2-velocity-flat": "sim.tasks.go2_velocity_flat"}
+_MODULES = {"cartpole": "sim.tasks.cartpole", "go2-velocity-flat": "sim.tasks.go2_velocity_flat"}
 
 
 def names() -> list[str]:

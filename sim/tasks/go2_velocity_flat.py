@@ -11,6 +11,8 @@ from contract.signals import Signal
 from sim.env import VecEnv
 from sim.symmetry import MirrorKind
 from sim.tasks import rewards as r
+from sim.tasks.errors import velocity_error
+from sim.tasks.metrics import VELOCITY_TRACKING, with_limits
 from sim.tasks.task import (
     CheckCommand,
     CheckSpec,
@@ -20,6 +22,7 @@ from sim.tasks.task import (
     RewardTerm,
     Task,
     Termination,
+    TrackingError,
 )
 from sim.tasks.terminations import tilted, touches_ground
 
@@ -134,6 +137,7 @@ TASK = Task(
         Termination("base_touches_ground", touches_ground("base_box")),
     ),
     critic=CRITIC,
+    error=TrackingError("velocity error", "m/s", velocity_error),
     penalty_ramp=4000,
     penalty_start=0.2,
     check=CheckSpec(
@@ -141,8 +145,7 @@ TASK = Task(
         seconds=8.0,
         settle=1.5,
         episodes_per_command=12,
-        max_tracking_error=0.20,
-        max_yaw_error=0.25,
+        metrics=with_limits(VELOCITY_TRACKING, tracking_error=0.20, yaw_rate_error=0.25),
         max_fall_rate=0.02,
     ),
 )

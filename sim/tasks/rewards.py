@@ -96,7 +96,7 @@ def foot_swing(
     offset = torch.tensor(phases)
 
     def term(env: VecEnv) -> Tensor:
-        phase = torch.remainder(env.clock[:, None] / period + offset, 1.0)
+        phase = torch.remainder(env.clock[:, None] / period + offset.to(env.device), 1.0)
         swing = torch.where(phase < 0.5, torch.sin(2.0 * torch.pi * phase).square(), 0.0)
         height = env.state.foot_pos[:, :, 2] - env.robot.feet[0].radius
         error = (height - swing_height * swing).square().mean(dim=1)

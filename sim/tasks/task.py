@@ -10,6 +10,8 @@ from torch import Tensor
 
 from contract.signals import Signal
 from sim.symmetry import MirrorKind
+from sim.tasks.metrics import Metric
+from sim.terrains import FLAT, Terrain
 
 if TYPE_CHECKING:
     from sim.env import VecEnv
@@ -51,6 +53,15 @@ class Termination:
 
 
 @dataclass(frozen=True)
+class TrackingError:
+    """How far the robot is from what the command asks: `function(env)` gives (N,) in `unit`."""
+
+    name: str
+    unit: str
+    function: Callable[[VecEnv], Tensor]
+
+
+@dataclass(frozen=True)
 class CommandSpec:
     """Commands drawn uniformly, held for a while, drawn again.
 
@@ -60,7 +71,7 @@ class CommandSpec:
         lower, upper: range of each component, in the signal's units.
         hold: seconds between draws, shortest and longest.
         zero_fraction: share of draws that are all zero (stand still).
-        mirror_sign: sign of each component in the left-right mirror image.
+        mirror_sign: sign of each component in the left-right mirror image, where the robot has one.
     """
 
     name: str
@@ -69,7 +80,7 @@ class CommandSpec:
     upper: tuple[float, ...]
     hold: tuple[float, float]
     zero_fraction: float
-    mirror_sign: tuple[float, ...]
+    mirror_sign: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,8 +111,7 @@ class CheckSpec:
         seconds: length of an episode.
         settle: seconds after the start that do not count for tracking.
         episodes_per_command: episodes a cell.
-        max_tracking_error: m/s, mean over all cells of the mean horizontal velocity error.
-        max_yaw_error: rad/s, likewise.
+        metrics: what is measured; the bar of each is on the mean over all cells of the mean of a cell.
         max_fall_rate: falls an episode.
         max_torque_fraction: 99th percentile of |torque| / limit.
         max_velocity_fraction: 99th percentile of |joint velocity| / limit.
@@ -111,8 +121,7 @@ class CheckSpec:
     seconds: float
     settle: float
     episodes_per_command: int
-    max_tracking_error: float
-    max_yaw_error: float
+    metrics: tuple[Metric, ...]
     max_fall_rate: float
     max_torque_fraction: float = 1.0
     max_velocity_fraction: float = 1.0
@@ -123,7 +132,8 @@ class Task:
     """A task.
 
     Attributes:
-        signals: what the actor reads, command included; all measurable.
+        signals: what the actor reads, the command last; all measurable.
+        error: what training shows as the distance from the goal.
         critic: what the critic sees; may read everything.
         positive_reward: the sum of an instant's terms is clipped at zero, so that an early death is never a relief.
         penalty_ramp: control steps an environment over which ramped terms grow from `penalty_start` to their weight.
@@ -141,7 +151,9 @@ class Task:
     rewards: tuple[RewardTerm, ...]
     terminations: tuple[Termination, ...]
     critic: tuple[CriticTerm, ...]
+    error: TrackingError
     check: CheckSpec
+    terrain: Terrain = FLAT
     positive_reward: bool = True
     penalty_ramp: int = 0
     penalty_start: float = 1.0

@@ -67,10 +67,11 @@ def names(count: int) -> st.SearchStrategy[tuple[str, ...]]:
     ).map(tuple)
 
 
-number = st.floats(allow_nan=False, allow_infinity=False)
+number = st.floats(-3e38, 3e38)
+any_number = st.floats(allow_nan=False, allow_infinity=False)
 text = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=" "), max_size=9)
 json_value = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | number | text,
+    st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | any_number | text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text.filter(bool), inner, max_size=3),
     max_leaves=8,
 )
@@ -95,24 +96,24 @@ def contracts(draw: st.DrawFn) -> Contract:
 
     def statistics(size: int) -> SignalStatistics:
         low, lower, upper, high = ordered(4, size)
-        return SignalStatistics(vector(size), vector(size, st.floats(0, 1e300)), low, high, lower, upper)
+        return SignalStatistics(vector(size), vector(size, st.floats(0, 3e38)), low, high, lower, upper)
 
     lower, upper = ordered(2, num_joints)
     action = [between(lower, upper) for _ in range(2)]
-    positive = st.floats(0, 1e300, exclude_min=True)
+    positive = st.floats(0, 3e38, exclude_min=True)
     command = sensors[-1]
     command_lower, command_upper = ordered(2, sizes[command])
     delay = sorted(vector(2, st.floats(0, 10)))
     return Contract(
         robot=draw(text.filter(bool)),
         task=draw(text.filter(bool)),
-        control_period=draw(positive),
+        control_period=draw(st.floats(1e-4, 1.0)),
         inputs=tuple(Signal(n, (s,), draw(text), draw(text), description=draw(text)) for n, s in sizes.items()),
         memory=(Signal("history", (2, draw(st.integers(1, 3))), "1", ""),) if draw(st.booleans()) else (),
         outputs=(Signal("joint_target", (num_joints,), "rad", "joint", elements=joints),),
         joint_names=joints,
-        kp=vector(elements=st.floats(0, 1e300)),
-        kd=vector(elements=st.floats(0, 1e300)),
+        kp=vector(elements=st.floats(0, 1e6)),
+        kd=vector(elements=st.floats(0, 1e6)),
         default_joint_pos=between(lower, upper),
         joint_lower=lower,
         joint_upper=upper,
@@ -239,7 +240,10 @@ def test_wrong_length_is_named(path: str, change: int) -> None:
         ("robot", "", "robot: must not be empty"),
         ("task", "two\nlines", "task: must be one line of printable text"),
         ("task", "\x1b[2J", "task: must be one line of printable text"),
-        ("control_period", 0.0, "control_period: must be positive"),
+        ("task", "x" * 10_001, "task: must have at most 10000 characters, got 10001"),
+        ("control_period", 0.0, "control_period: must be from 0.0001 to 1 s"),
+        ("control_period", 5e-324, "control_period: must be from 0.0001 to 1 s"),
+        ("control_period", 60.0, "control_period: must be from 0.0001 to 1 s"),
         ("inputs[1].measurable", False, "inputs[1].measurable: 'joint_pos' cannot be measured on a robot"),
         ("inputs[1].name", "gyro", "inputs[1].name: 'gyro' is already inputs[0]"),
         ("outputs[0].name", "next_history", "outputs[0].name: 'next_history' is already memory[1]"),
@@ -247,6 +251,9 @@ def test_wrong_length_is_named(path: str, change: int) -> None:
         ("inputs[0].name", "../gyro", "inputs[0].name: must be letters"),
         ("inputs[0].shape[0]", 2, "inputs[0]: signal gyro: 3 element names for a last axis of 2"),
         ("inputs[0].shape", [], "inputs[0]: signal gyro: 3 element names"),
+        ("memory[1].shape", [], "memory[1].shape: must have 1 to 8 axes, got 0"),
+        ("memory[1].shape", [1] * 9, "memory[1].shape: must have 1 to 8 axes, got 9"),
+        ("memory[1].shape", [2**62] * 100_000, "memory[1].shape: must have 1 to 8 axes, got 100000"),
         ("memory[1].shape[0]", 0, "memory[1].shape: must have positive sizes"),
         ("memory[1].shape[0]", 2**40, "memory[1].shape: must have at most"),
         ("memory[1].shape[0]", 2**80, "memory[1].shape[0]: integer out of range"),
@@ -258,15 +265,22 @@ def test_wrong_length_is_named(path: str, change: int) -> None:
             "outputs[0].elements: must be joint_names, in order",
         ),
         ("joint_names[1]", "left_joint", "joint_names[1]: duplicate joint 'left_joint'"),
+        ("joint_names[1]", "", "joint_names[1]: must have 1 to 100 characters, got ''"),
+        ("joint_names[1]", "j" * 101, "joint_names[1]: must have 1 to 100 characters"),
         ("joint_lower[1]", 1.5, "joint_lower[1]: must not exceed joint_upper[1], got 1.5 > 1.0"),
         ("action_lower[0]", -1.1, "action_lower[0]: left_joint: -1.1 is outside the joint's limits"),
         ("action_upper[0]", -1.1, "action_lower[0]: must not exceed action_upper[0]"),
         ("default_joint_pos[0]", 1.6, "default_joint_pos[0]: left_joint: 1.6 is outside the joint's limits"),
-        ("kp[1]", -1.0, "kp[1]: right_joint: must not be negative"),
+        ("joint_upper[0]", 1e300, "joint_upper[0]: must be within +-3e+38, got 1e+300"),
+        ("kp[1]", -1.0, "kp[1]: right_joint: must be from 0 to 1e+06, got -1.0"),
+        ("kd[0]", 1e7, "kd[0]: left_joint: must be from 0 to 1e+06"),
         ("effort_limit[0]", 0.0, "effort_limit[0]: left_joint: must be positive"),
         ("command_ranges.command.lower[0]", 2.0, "command_ranges.command.lower[0]: must not exceed"),
-        ("sensor_delay.max", -1.0, "sensor_delay: must satisfy 0 <= min <= max"),
+        ("command_ranges.command.upper[0]", 1e39, "command_ranges.command.upper[0]: must be within +-3e+38"),
+        ("sensor_delay.max", -1.0, "sensor_delay: must satisfy 0 <= min <= max <= 10 s"),
+        ("action_delay.max", 11.0, "action_delay: must satisfy 0 <= min <= max <= 10 s"),
         ("training_envelope.gyro.std[2]", -1.0, "training_envelope.gyro.std[2]: must not be negative"),
+        ("training_envelope.gyro.max[2]", 1e39, "training_envelope.gyro.max[2]: must be within +-3e+38"),
         ("training_envelope.gyro.low[2]", 9.0, "training_envelope.gyro.low[2]: must satisfy"),
         ("provenance.created", "yesterday", "provenance.created: must be an ISO 8601 time"),
         ("provenance.created", "2026-01-02T03:04:05", "provenance.created: must carry a time zone"),
@@ -296,10 +310,39 @@ def test_deep_nesting_is_refused(opening: bytes) -> None:
         from_json(opening * 200_000)
 
 
-def test_deep_nesting_in_free_form_is_refused() -> None:
-    deep = json.dumps(plain()).replace('"text"', "[" * 900 + "]" * 900)
-    with pytest.raises(BundleError, match=r"^contract.json: "):
+@pytest.mark.parametrize("levels", [40, 900])
+def test_deep_nesting_in_free_form_is_refused(levels: int) -> None:
+    deep = json.dumps(plain()).replace('"text"', "[" * levels + "]" * levels)
+    with pytest.raises(BundleError, match=r"^contract.json: randomisation.pushes.*: nested more than 32 levels deep$"):
         from_json(deep.encode())
+
+
+# Work that grows with the square of a length would take hours at the size that a file may have.
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"joint_names": [f"j{i}" for i in range(150_000)]}, "joint_names: must have 1 to 200 entries, got 150000"),
+        (
+            {"inputs": [plain()["inputs"][2] | {"name": f"s{i}"} for i in range(10_000)]},
+            "inputs: must have at most 200 entries, got 10000",
+        ),
+        (
+            {
+                "inputs": [
+                    plain()["inputs"][1]
+                    | {"shape": [100_000], "elements": [f"j{i}" for i in range(100_000)], "frame": "joint"}
+                ]
+            },
+            "inputs[0].elements[0]: unknown joint 'j0'",
+        ),
+        ({"k" * 1_000_000: 1}, "must have keys of at most 200 characters"),
+    ],
+    ids=["joints", "signals", "elements", "key"],
+)
+def test_flood_is_refused(change: dict[str, Any], message: str) -> None:
+    said = refusal(plain() | change)
+    assert said.startswith(f"contract.json: {message}")
+    assert len(said) < 300
 
 
 def test_endless_number_is_refused() -> None:

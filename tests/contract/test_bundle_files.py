@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import stat
 import zipfile
 from collections.abc import Mapping
@@ -83,13 +84,6 @@ def test_archive_made_by_another_tool_is_read(content: dict[str, bytes], tmp_pat
 def test_bundle_behind_a_link_is_read(toy: Path, tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to(toy)
     read_bundle(tmp_path / "latest")
-
-
-def test_signature_may_lie_beside(toy: Path) -> None:
-    before = read_bundle(toy).digest
-    (toy / "signature.sig").write_bytes(b"signature")
-    assert read_bundle(toy).digest == before
-    assert read_bundle(zip_bundle(toy)).files["signature.sig"] == b"signature"
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -207,7 +201,9 @@ def test_damaged_traces_are_refused(content: dict[str, bytes], data: st.DataObje
         "plots/../../evil.png",
         "plots\\..\\evil.png",
         "toy/policy.onnx",
+        "POLICY.ONNX.txt",
         "\x1b[2J",
+        "x" * 60_000,
     ],
 )
 def test_name_that_leaves_the_bundle_is_refused(content: dict[str, bytes], tmp_path: Path, name: str) -> None:
@@ -215,13 +211,81 @@ def test_name_that_leaves_the_bundle_is_refused(content: dict[str, bytes], tmp_p
     message = refusal(path)
     assert "unexpected file" in message
     assert message.isprintable()
+    assert len(message) < 300
     assert [entry.name for entry in tmp_path.iterdir()] == ["toy.zip"]
+
+
+@pytest.mark.parametrize("name", ["../", "../../etc/", "/", "plots/deep/", "a\\b/"])
+def test_folder_that_leaves_the_bundle_is_refused(content: dict[str, bytes], tmp_path: Path, name: str) -> None:
+    assert refusal(zipped({**content, name: b""}, tmp_path / "toy.zip")).endswith("unexpected folder in the bundle")
+    read_bundle(zipped({**content, "plots/": b""}, tmp_path / "toy.zip"))  # as `zip -r` writes it
 
 
 def test_compression_bomb_is_refused(content: dict[str, bytes], tmp_path: Path) -> None:
     path = zipped({**content, "card.md": bytes(50 * 1024 * 1024)}, tmp_path / "toy.zip")
     assert path.stat().st_size < 1024 * 1024
     assert refusal(path).startswith("card.md: larger than the 4194304 bytes")
+
+
+def test_many_files_within_bounds_that_expand_far_are_refused(content: dict[str, bytes], tmp_path: Path) -> None:
+    plots = {f"plots/{i}.png": bytes(4 * 1024 * 1024) for i in range(5)}
+    path = zipped({**content, **plots}, tmp_path / "toy.zip")
+    assert refusal(path).endswith("expands to more than 100 times its size, as no policy does")
+
+
+@pytest.mark.parametrize("declared", [10, 4_000_000])
+def test_size_that_is_declared_wrong_is_refused(content: dict[str, bytes], tmp_path: Path, declared: int) -> None:
+    """By a bomb that hides behind a small figure, and by a file that ends early."""
+    path = zipped({**content, "card.md": bytes(3_000_000)}, tmp_path / "toy.zip")
+    data, patched = bytearray(path.read_bytes()), 0
+    for name in re.finditer(rb"card\.md", bytes(data)):
+        for header, length, size_at in ((b"PK\x01\x02", 46, 24), (b"PK\x03\x04", 30, 22)):  # central, local
+            start = name.start() - length
+            if data[start : start + 4] == header:
+                data[start + size_at : start + size_at + 4] = declared.to_bytes(4, "little")
+                patched += 1
+    assert patched == 2
+    path.write_bytes(data)
+    assert refusal(path).endswith("damaged zip archive: copy it again from its source")
+
+
+def test_names_that_differ_in_case_alone_are_refused(toy: Path, content: dict[str, bytes], tmp_path: Path) -> None:
+    """Copied to some systems, the file that was verified would not be the one that is left."""
+    for twin in ("Policy.onnx", "plots/Tracking.png"):
+        assert refusal(zipped({**content, twin: b""}, tmp_path / "twin.zip")).startswith(f"{twin}: differs from ")
+    (toy / "plots" / "Tracking.png").write_bytes(b"")
+    assert "plots/tracking.png: differs from plots/Tracking.png in case alone" in refusal(toy)
+    arguments = (toy_policy.contract(), b"graph", toy_policy.reference(), "card")
+    with pytest.raises(BundleError, match=r"^plots/A\.png: differs from plots/a\.png in case alone"):
+        write_bundle(tmp_path / "new", *arguments, {"a.png": b"", "A.png": b""})
+
+
+def test_second_name_of_a_member_is_refused(content: dict[str, bytes], tmp_path: Path) -> None:
+    """`zipfile` ends a name at a NUL, other tools do not."""
+    path = zipped({n: d for n, d in content.items() if n != "card.md"}, tmp_path / "toy.zip")
+    with zipfile.ZipFile(path, "a") as target:
+        target.writestr("card.md#x", content["card.md"])
+    path.write_bytes(path.read_bytes().replace(b"card.md#x", b"card.md\0x"))
+    assert refusal(path) == "card.md: has a second name card.md\\x00x: make the archive again"
+
+
+def test_member_without_a_name_is_refused(content: dict[str, bytes], tmp_path: Path) -> None:
+    path = zipped({**content, "#evil": b""}, tmp_path / "toy.zip")
+    path.write_bytes(path.read_bytes().replace(b"#evil", b"\0evil"))
+    assert "unexpected file" in refusal(path)
+
+
+def test_folder_full_of_files_is_refused(toy: Path) -> None:
+    for i in range(1001):
+        (toy / "plots" / f"{i}.png").touch()
+    assert refusal(toy).endswith("plots: holds too many files for a bundle")
+
+
+@pytest.mark.parametrize("target", ["outside", "."])
+def test_linked_folder_is_refused(toy: Path, target: str) -> None:
+    (toy / "plots").rename(toy.parent / "outside")
+    (toy / "plots").symlink_to(toy.parent / target, target_is_directory=True)
+    assert refusal(toy).startswith("plots: ")
 
 
 def test_total_size_is_bounded(content: dict[str, bytes]) -> None:
@@ -295,6 +359,12 @@ def test_no_bundle_at_all(tmp_path: Path) -> None:
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (999999999,), }", "36 bytes do not make shape"),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (10,), }", "36 bytes do not make shape [10]"),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, -9), }", "must be a float32 array"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (0,), }", "must be a float32 array"),
+        (
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 999999999, 999999999), }",
+            "must be a float32 array",
+        ),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (09,), }", "must be a float32 array"),
         ("{'descr': '|O', 'fortran_order': False, 'shape': (9,), }", "must be a float32 array"),
         ("{'descr': '<f8', 'fortran_order': False, 'shape': (9,), }", "must be a float32 array"),
         ("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 3), }", "must be a float32 array in C order"),
@@ -316,6 +386,10 @@ def test_traces_must_fit_the_contract() -> None:
     gyro = right.inputs["gyro"]
     nan = gyro.copy()
     nan[3, 1, 2] = np.nan
+    long = golden.Golden(
+        {k: np.zeros((10_001, 1, *v.shape[2:]), np.float32) for k, v in right.inputs.items()},
+        {k: np.zeros((10_001, 1, *v.shape[2:]), np.float32) for k, v in right.outputs.items()},
+    )
     short = golden.Golden({k: v[:1] for k, v in right.inputs.items()}, {k: v[:1] for k, v in right.outputs.items()})
     for wrong, message in (
         (
@@ -334,6 +408,7 @@ def test_traces_must_fit_the_contract() -> None:
         (golden.Golden({**right.inputs, "gyro": nan}, right.outputs), "inputs/gyro: must be finite"),
         (golden.Golden(right.inputs, {"joint_target": gyro[..., :2]}), "outputs/next_last_action: missing"),
         (short, "must hold at least 2 steps"),
+        (long, "must hold at most 10000 steps of 1000 traces, got 10001 of 1"),
     ):
         with pytest.raises(BundleError) as caught:
             golden.check(wrong, contract)
@@ -425,7 +500,7 @@ def test_too_large_a_file_is_refused_before_writing(tmp_path: Path) -> None:
 
 
 def test_listed_file_must_be_one_a_bundle_may_hold() -> None:
-    for name in ("manifest.json", "signature.sig"):
+    for name in ("manifest.json", "signature.json"):
         files = {name: b""}
         with pytest.raises(BundleError, match=f"must not list {name}"):
             manifest.verify({**files, "manifest.json": manifest.make(files)})

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import mujoco
 import numpy as np
@@ -41,7 +42,7 @@ def test_a_near_miss_names_the_robot_meant(asked: str) -> None:
 
 @pytest.mark.parametrize("asked", ["", "qqqq", "unitree_go2.evil", "../unitree_go2", "__pycache__"])
 def test_nonsense_gets_the_list_of_known_robots(asked: str) -> None:
-    with pytest.raises(UsageError, match="known are unitree_go2"):
+    with pytest.raises(UsageError, match="known are cartpole, unitree_go2"):
         robots.load(asked)
 
 
@@ -61,15 +62,19 @@ def test_the_model_is_the_robot_alone(robot: Robot, model: mujoco.MjModel) -> No
     assert model.nsensor == 0
     assert not any(model.geom_bodyid == 0), "a geom is fixed to the world"
     assert model.body(robot.base_body).parentid == 0
-    assert model.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE
-    assert model.jnt_bodyid[0] == model.body(robot.base_body).id
+    free = model.jnt_type == mujoco.mjtJoint.mjJNT_FREE
+    assert free.sum() == (0 if robot.fixed_base else 1)
+    if not robot.fixed_base:
+        assert model.jnt_bodyid[0] == model.body(robot.base_body).id
 
 
 def test_joints_are_in_the_order_of_the_model(robot: Robot, model: mujoco.MjModel) -> None:
-    assert tuple(model.joint(i).name for i in range(1, model.njnt)) == robot.joint_names
-    assert (model.jnt_type[1:] == mujoco.mjtJoint.mjJNT_HINGE).all()
-    np.testing.assert_array_equal(model.jnt_range[1:], np.stack([robot.joint_lower, robot.joint_upper], axis=1))
-    assert model.jnt_limited[1:].all()
+    moving = range(0 if robot.fixed_base else 1, model.njnt)
+    assert tuple(model.joint(i).name for i in moving) == robot.joint_names
+    kinds = {"hinge": int(mujoco.mjtJoint.mjJNT_HINGE), "slide": int(mujoco.mjtJoint.mjJNT_SLIDE)}
+    assert [int(model.jnt_type[i]) for i in moving] == [kinds[joint.kind] for joint in robot.joints]
+    np.testing.assert_array_equal(model.jnt_range[moving], np.stack([robot.joint_lower, robot.joint_upper], axis=1))
+    assert model.jnt_limited[moving].all()
 
 
 def test_robot_arrays_have_one_entry_a_joint(robot: Robot) -> None:
@@ -94,7 +99,17 @@ def test_poses_keep_away_from_the_joint_limits(robot: Robot, pose: str) -> None:
     assert (q <= robot.joint_upper - 0.05).all()
 
 
+def test_a_joint_without_a_motor_has_no_gains(robot: Robot) -> None:
+    for joint in robot.joints:
+        assert (joint.kp == joint.kd == 0.0) if joint.passive else joint.kp > 0.0
+    assert robot.actuated, "something moves the robot"
+    with pytest.raises(ValueError, match=f"joint {robot.joints[0].name}: gains kp 5.0"):
+        replace(robot.joints[0], effort_limit=0.0, kp=5.0)
+
+
+@pytest.mark.parametrize("robot", [name for name in robots.names() if robots.load(name).imu], indirect=True)
 def test_imu_site_is_where_the_facts_say(robot: Robot, model: mujoco.MjModel) -> None:
+    assert robot.imu is not None
     site = model.site(robot.imu.site)
     assert model.body(site.bodyid[0]).name == robot.imu.body
     np.testing.assert_array_equal(site.pos, robot.imu.pos)
@@ -126,7 +141,9 @@ def test_visual_geoms_do_not_collide(model: mujoco.MjModel) -> None:
     assert (visual | (model.geom_group == COLLISION_GROUP)).all(), "a geom is neither visual nor collision"
 
 
+@pytest.mark.parametrize("robot", [name for name in robots.names() if robots.load(name).mirror], indirect=True)
 def test_mirroring_twice_changes_nothing(robot: Robot) -> None:
+    assert robot.mirror is not None
     permutation, sign = np.array(robot.mirror.joint_permutation), np.array(robot.mirror.joint_sign)
     assert sorted(permutation) == list(range(robot.num_joints))
     q = np.random.default_rng(0).normal(size=robot.num_joints)

@@ -30,7 +30,7 @@ def test_verify_prints_a_line_a_check(tmp_path: Path, capsys: pytest.CaptureFixt
         assert Verify(form).run() == 0
         lines = capsys.readouterr().out.splitlines()
         assert [line.split()[:2] for line in lines] == [
-            ["ok", name] for name in ("files", "schema", "robot", "graph", "golden")
+            ["ok", name] for name in ("signature", "files", "schema", "robot", "graph", "golden")
         ]
 
 
@@ -42,7 +42,7 @@ def test_verify_stops_at_the_first_failure(tmp_path: Path, capsys: pytest.Captur
     assert [line.split()[:2] for line in lines][-2:] == [["ok", "graph"], ["FAIL", "golden"]]
     (path / "card.md").write_text("a better story")
     assert Verify(path).run() == 1
-    assert capsys.readouterr().out.startswith("FAIL  files   card.md: changed since the bundle was written")
+    assert "\nFAIL  files     card.md: changed since the bundle was written" in capsys.readouterr().out
 
 
 def test_inspect_shows_the_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

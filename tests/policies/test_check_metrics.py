@@ -7,11 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.check_metrics import GRAVITY, cost_of_transport, episode_metrics, mean_of_known, percentile, used_fraction
+from policies.check_metrics import EpisodeMetrics, mean_of_known, percentile, used_fraction
+from policies.check_metrics import episode_metrics as metrics_of
 from policies.check_plots import draw_columns, rank_correlation
-from policies.check_rollout import Rollout
+from sim.rollout import Rollout
+from sim.tasks.metrics import GRAVITY, VELOCITY_TRACKING, cost_of_transport, with_limits
 
 PERIOD, STEPS, JOINTS = 0.02, 100, 3
+MASS = 10.0
+
+
+def episode_metrics(rollout: Rollout, settle: float) -> EpisodeMetrics:
+    return metrics_of(rollout, settle, VELOCITY_TRACKING)
 
 
 def steady(
@@ -41,6 +48,7 @@ def steady(
         joint_vel=np.full((*shape, JOINTS), -2.0, np.float32),
         joint_torque=np.full((*shape, JOINTS), 5.0, np.float32),
         joint_target=np.zeros((*shape, JOINTS), np.float32),
+        mass=np.full(episodes, MASS),
         draws={},
     )
 
@@ -51,11 +59,12 @@ triples = st.tuples(speeds, speeds, speeds)
 
 @given(command=triples, velocity=triples)
 def test_errors_of_a_steady_robot(command: tuple[float, float, float], velocity: tuple[float, float, float]) -> None:
-    metrics = episode_metrics(steady(command, velocity), settle=0.5, mass=np.full(2, 10.0))
+    metrics = episode_metrics(steady(command, velocity), settle=0.5)
     expected = np.hypot(velocity[0] - command[0], velocity[1] - command[1])
-    np.testing.assert_allclose(metrics.tracking_error, expected, atol=1e-5)
-    np.testing.assert_allclose(metrics.yaw_error, abs(velocity[2] - command[2]), atol=1e-5)
-    np.testing.assert_allclose(metrics.velocity, [velocity, velocity], atol=1e-5)
+    np.testing.assert_allclose(metrics.scores["tracking error"], expected, atol=1e-5)
+    np.testing.assert_allclose(metrics.scores["yaw rate error"], abs(velocity[2] - command[2]), atol=1e-5)
+    for name, value in zip(("vx", "vy", "yaw rate"), velocity, strict=True):
+        np.testing.assert_allclose(metrics.scores[name], value, atol=1e-5)
     assert not metrics.fell.any()
     np.testing.assert_allclose(metrics.duration, STEPS * PERIOD)
 
@@ -63,9 +72,9 @@ def test_errors_of_a_steady_robot(command: tuple[float, float, float], velocity:
 def test_settling_does_not_count() -> None:
     rollout = steady((0.5, 0.0, 0.0), (0.5, 0.0, 0.0))
     rollout.base_lin_vel[:50] = 9.0
-    metrics = episode_metrics(rollout, settle=50 * PERIOD, mass=np.full(2, 10.0))
-    np.testing.assert_allclose(metrics.tracking_error, 0.0, atol=1e-6)
-    assert (episode_metrics(rollout, settle=49 * PERIOD, mass=np.full(2, 10.0)).tracking_error > 0.1).all()
+    metrics = episode_metrics(rollout, settle=50 * PERIOD)
+    np.testing.assert_allclose(metrics.scores["tracking error"], 0.0, atol=1e-6)
+    assert (episode_metrics(rollout, settle=49 * PERIOD).scores["tracking error"] > 0.1).all()
 
 
 @given(fall=st.integers(0, STEPS - 1), rubbish=st.sampled_from([np.nan, np.inf, 1e30]))
@@ -77,20 +86,21 @@ def test_what_comes_after_a_fall_does_not_count(fall: int, rubbish: float) -> No
     for name in ("base_lin_vel", "base_ang_vel", "joint_vel"):
         getattr(dirty, name)[fall:, 0] = rubbish
     with np.errstate(invalid="ignore", over="ignore"):
-        one, other = (episode_metrics(r, settle=0.2, mass=np.full(2, 10.0)) for r in (clean, dirty))
-    for name in ("tracking_error", "yaw_error", "velocity", "transport", "duration"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        one, other = (episode_metrics(r, settle=0.2) for r in (clean, dirty))
+    np.testing.assert_array_equal(one.duration, other.duration)
+    for name in one.scores:
+        np.testing.assert_array_equal(one.scores[name], other.scores[name])
     assert other.fell.tolist() == [True, False]
     assert other.duration[0] == pytest.approx(fall * PERIOD)
     # Fallen before it settled: nothing is known of it, and that must not look like zero.
-    assert np.isnan(other.tracking_error[0]) == (fall <= 10)
+    assert np.isnan(other.scores["tracking error"][0]) == (fall <= 10)
 
 
 @given(speed=st.floats(0.2, 3.0), mass=st.floats(1.0, 100.0))
 def test_cost_of_transport(speed: float, mass: float) -> None:
     """Three joints of 5 N m at 2 rad/s are 30 W, taken as positive though they brake."""
-    rollout = steady((speed, 0.0, 0.0), (0.0, speed, 0.0))
-    cost = cost_of_transport(rollout, rollout.alive, np.full(2, mass))
+    rollout = replace(steady((speed, 0.0, 0.0), (0.0, speed, 0.0)), mass=np.full(2, mass))
+    cost = cost_of_transport(rollout, rollout.alive)
     np.testing.assert_allclose(cost, 30.0 / (mass * GRAVITY * speed), rtol=1e-5)
 
 
@@ -101,7 +111,7 @@ def test_cost_of_transport(speed: float, mass: float) -> None:
 )
 def test_no_transport_no_cost(command: tuple[float, float, float], velocity: tuple[float, float, float]) -> None:
     rollout = steady(command, velocity)
-    assert np.isnan(cost_of_transport(rollout, rollout.alive, np.full(2, 10.0))).all()
+    assert np.isnan(cost_of_transport(rollout, rollout.alive)).all()
 
 
 def test_used_fraction_of_the_living() -> None:
@@ -141,3 +151,11 @@ def test_draw_columns_name_what_differs() -> None:
     columns = draw_columns(draws)
     assert list(columns) == ["friction", "base_com y", "kp_factor (mean)"]
     np.testing.assert_allclose(columns["kp_factor (mean)"], [1.0, 1.5])
+
+
+def test_bars_go_to_the_metrics_that_they_name() -> None:
+    limits = {metric.name: metric.limit for metric in with_limits(VELOCITY_TRACKING, tracking_error=0.2)}
+    assert limits.pop("tracking error") == 0.2
+    assert set(limits.values()) == {None}
+    with pytest.raises(ValueError, match="no metric is called 'speed of light'"):
+        with_limits(VELOCITY_TRACKING, speed_of_light=3e8)

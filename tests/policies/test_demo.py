@@ -16,7 +16,7 @@ from policies import demo
 from policies.demo import Demo, DemoConfig, DemoInterrupted, session_requirements
 from policies.stages import Stages
 
-ROBOT_PROCESS = RobotProcess(lambda robot, port, truth: [], ready="")
+ROBOT_PROCESS = RobotProcess(lambda robot, address, truth: [], ready="")
 WALKED = Summary(
     bundle="b",
     digest="d",

@@ -75,13 +75,13 @@ def test_a_standing_robot_stands_and_fails_to_walk(standing: Check) -> None:
     stand, walk, turn = result.cells
     assert [cell.falls for cell in result.cells] == [0, 0, 0]
     assert [cell.episodes for cell in result.cells] == [2, 2, 2]
-    assert stand.tracking_error < 0.1
-    assert stand.yaw_error < 0.1
-    assert walk.tracking_error == pytest.approx(0.8, abs=0.1)
-    assert turn.yaw_error == pytest.approx(0.6, abs=0.1)
-    assert np.isnan(walk.cost_of_transport)
+    assert stand.scores["tracking error"] < 0.1
+    assert stand.scores["yaw rate error"] < 0.1
+    assert walk.scores["tracking error"] == pytest.approx(0.8, abs=0.1)
+    assert turn.scores["yaw rate error"] == pytest.approx(0.6, abs=0.1)
+    assert np.isnan(walk.scores["cost of transport"])
     bars = {bar.name: bar for bar in result.bars}
-    mean = np.mean([cell.tracking_error for cell in result.cells])
+    mean = np.mean([cell.scores["tracking error"] for cell in result.cells])
     assert bars["tracking error"].value == pytest.approx(mean)
     assert not bars["tracking error"].passed
     assert bars["falls"].passed
@@ -190,7 +190,7 @@ def test_saved_check(tmp_path: Path, tipping: Check) -> None:
     assert document["digest"] == tipping.result.digest
     assert [bar["passed"] for bar in document["bars"]] == [bar.passed for bar in tipping.result.bars]
     assert len(document["cells"]) == 3
-    for name in ("scores", "velocity", "margins", "traces", "sensitivity"):
+    for name in ("scores", "commands", "margins", "traces", "sensitivity"):
         assert (path.parent / f"{name}.png").read_bytes().startswith(b"\x89PNG\r\n")
     recordings = {p.name for p in (path.parent / "episodes").iterdir()}
     assert recordings == {"typical.npz", *(f"fall-{fall.env}.npz" for fall in tipping.result.falls)}

@@ -1,6 +1,7 @@
 """The MuJoCo engine against mechanics that can be written down, and against itself."""
 
 import io
+import itertools
 import math
 
 import mujoco
@@ -23,7 +24,8 @@ from go2_states import (
 
 from contract.errors import UsageError
 from sim import engines
-from sim.engines.mujoco_model import FLOOR, build_model
+from sim.engines.mujoco_ground import FLOOR
+from sim.engines.mujoco_model import build_model
 from sim.rotations import quat_multiply
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -336,7 +338,7 @@ _DERIVED = {"body_subtreemass", "body_invweight0", "dof_invweight0", "dof_M0", "
 _FIELDS = {
     "friction": (0.3, {"geom_friction"}, set()),
     "payload_mass": (2.0, {"body_mass"}, _DERIVED),
-    "base_com": ([0.03, -0.02, 0.01], {"body_ipos"}, _DERIVED),
+    "base_com": ([0.03, -0.02, 0.01], {"body_ipos", "bvh_aabb"}, _DERIVED),
     "motor_strength": (0.5, {"actuator_gainprm", "actuator_biasprm", "actuator_forcerange"}, set()),
     "kp_factor": (1.5, {"actuator_gainprm", "actuator_biasprm"}, set()),
     "kd_factor": (1.5, {"actuator_biasprm"}, set()),
@@ -417,6 +419,16 @@ def test_a_payload_is_carried_and_a_shifted_centre_of_mass_loads_its_side():
     assert torch.allclose(weight[2:], weight[0], rtol=0.02)
     assert feet[2, :2].sum() > feet[0, :2].sum() + 3.0
     assert feet[3, ::2].sum() > feet[0, ::2].sum() + 3.0
+
+
+def test_a_shifted_centre_of_mass_moves_no_surface():
+    """On its back, the base a millimetre into the ground: wherever its centre of mass is, it touches alike."""
+    engine = make_engine(9)
+    shifts = [[0.0] * 3, *itertools.product((-0.03, 0.03), repeat=3)]
+    set_parameter(engine, "base_com", shifts)
+    place(engine, height=0.056, root_quat=torch.tensor([0.0, 1.0, 0.0, 0.0]))
+    engine.step(hold(engine))
+    assert (engine.state.contact_force[:, engine.contact_geoms.index("base_box")] > 100.0).all()
 
 
 def test_joint_friction_damping_and_armature_act_on_the_joints():

@@ -41,6 +41,7 @@ def _env(n=1, **changes):
     )
     env = SimpleNamespace(
         num_envs=n,
+        device=torch.device("cpu"),
         robot=ROBOT,
         engine=SimpleNamespace(contact_geoms=GEOMS, foot_columns=FEET, state=state),
         state=state,

@@ -1,17 +1,31 @@
 """Unitree Go2: a 15 kg quadruped with twelve hinge joints."""
 
 from pathlib import Path
+from typing import TypedDict
 
 from contract.robot import Foot, ImuMount, Joint, Mirror, Robot, Source
 
 LEGS = ("FL", "FR", "RL", "RR")
 
+
+class _Limits(TypedDict):
+    lower: float
+    upper: float
+    velocity_limit: float
+    effort_limit: float
+
+
+class _Gains(TypedDict):
+    kp: float
+    kd: float
+
+
 # Limits of the URDF. All motors are alike; a further reduction of 1.5 drives the calf.
-_HIP = {"lower": -1.0472, "upper": 1.0472, "velocity_limit": 30.1, "effort_limit": 23.7}
-_FRONT_THIGH = {"lower": -1.5708, "upper": 3.4907, "velocity_limit": 30.1, "effort_limit": 23.7}
-_REAR_THIGH = {"lower": -0.5236, "upper": 4.5379, "velocity_limit": 30.1, "effort_limit": 23.7}
-_CALF = {"lower": -2.7227, "upper": -0.83776, "velocity_limit": 20.07, "effort_limit": 35.55}
-_GAINS = {"kp": 25.0, "kd": 0.5}
+_HIP: _Limits = {"lower": -1.0472, "upper": 1.0472, "velocity_limit": 30.1, "effort_limit": 23.7}
+_FRONT_THIGH: _Limits = {"lower": -1.5708, "upper": 3.4907, "velocity_limit": 30.1, "effort_limit": 23.7}
+_REAR_THIGH: _Limits = {"lower": -0.5236, "upper": 4.5379, "velocity_limit": 30.1, "effort_limit": 23.7}
+_CALF: _Limits = {"lower": -2.7227, "upper": -0.83776, "velocity_limit": 20.07, "effort_limit": 35.55}
+_GAINS: _Gains = {"kp": 25.0, "kd": 0.5}
 
 
 def _leg(leg: str) -> tuple[Joint, Joint, Joint]:
