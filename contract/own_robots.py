@@ -7,7 +7,10 @@ which file of this machine is run.
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from typing import Any
 
 from contract.errors import UsageError
 from contract.robot import Robot
@@ -41,6 +44,13 @@ def found() -> dict[str, Path]:
     return robots
 
 
+class _Uncached(SourceFileLoader):
+    """Runs the source as it is now: the bytecode cache takes a file of the same size and second for the same file."""
+
+    def path_stats(self, path: object) -> Mapping[str, Any]:
+        raise OSError("no bytecode")
+
+
 def load(name: str, folder: Path, *, fresh: bool = False) -> Robot:
     """The `ROBOT` of the robot `name` in `folder`; its code runs once, or again where `fresh`.
 
@@ -51,7 +61,7 @@ def load(name: str, folder: Path, *, fresh: bool = False) -> Robot:
     source = folder / "__init__.py"
     module = sys.modules.get(module_name)
     if fresh or module is None or module.__file__ != str(source):
-        spec = importlib.util.spec_from_file_location(module_name, source)
+        spec = importlib.util.spec_from_file_location(module_name, source, loader=_Uncached(module_name, str(source)))
         assert spec is not None and spec.loader is not None  # a .py file has a loader
         module = importlib.util.module_from_spec(spec)
         try:

@@ -18,7 +18,7 @@ from sim import tasks
 
 
 @configclass
-class RecipeEnvCfg(DirectRLEnvCfg):  # type: ignore[misc]
+class RecipeEnvCfg(DirectRLEnvCfg):
     """Of what Isaac Lab's own fields say, `scene.num_envs`, `sim.device` and `seed` count; the recipe says the rest."""
 
     recipe: str = MISSING  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""A recipe's environment as Isaac Lab's wrappers take it: network features in, actions out, whole batches as tensors."""
+"""A recipe's environment as Isaac Lab's wrappers take it: features out, actions in, whole batches as tensors."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from sim.env import VecEnv
 Observations = dict[str, Tensor]
 
 
-class RecipeEnv(DirectRLEnv):  # type: ignore[misc]
+class RecipeEnv(DirectRLEnv):
     """`sim.env.VecEnv` under a recipe's randomisation, seen through its `Controller`.
 
     What the group `policy` holds are the features that Landbridge's own training gives its network, and an action is

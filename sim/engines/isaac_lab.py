@@ -27,7 +27,7 @@ _LIMITS = (
     "One simulation in a process: Isaac Lab cannot hold a second.",
     "The force on a geom is the sum of its contact forces as vectors, of which the normal part counts: on an edge, "
     "forces that oppose each other cancel.",
-    "Arithmetic is float32. On a GPU contacts are found in no fixed order: two runs of one seed differ in the last bits.",
+    "Arithmetic is float32. On a GPU contacts are found in no fixed order: two runs of a seed differ in the last bits.",
 )
 
 

