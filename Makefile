@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+ISAACLAB := .venv-isaaclab
 JOBS ?= 2
 
 # No prompt, no notice about pip itself; a line below says what is being installed.
@@ -12,13 +13,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 INSTALL := $(PIP) install --no-compile --constraint constraints.txt
 unexport PYTHONDONTWRITEBYTECODE
 
+ISAACLAB_PIP := $(ISAACLAB)/bin/python -m pip --disable-pip-version-check --quiet --no-input install --no-compile
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint benchmark docs clean
+.PHONY: help demo test test-isaaclab lint benchmark docs clean
 
 help: ## this list
 	@echo "make TARGET"
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 17
 
 demo: $(VENV)/.demo ## train a walking Go2, check it, run it over ROS 2 (PRETRAINED=1: from the shipped bundle)
 	$(BIN)/landbridge demo $(if $(PRETRAINED),--pretrained)
@@ -32,6 +35,9 @@ lint: $(VENV)/.dev ## ruff, mypy and the import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+test-isaaclab: $(ISAACLAB)/.ready ## the Isaac Lab engine, in an environment of its own (.venv-isaaclab, 2 GB)
+	$(ISAACLAB)/bin/python -m pytest -k isaac_lab tests/isaac_lab tests/sim/test_conformance.py tests/policies/test_learning.py
+
 benchmark: $(VENV)/.benchmark ## speed against raw MuJoCo and a peer, memory, learning time (ONLY="engine memory": some)
 	$(BIN)/python -m benchmarks $(ONLY)
 
@@ -39,8 +45,8 @@ docs: $(VENV)/.dev ## write what the documentation takes from the code: commands
 	$(BIN)/python docs/cli_reference.py
 	$(BIN)/python docs/safety_table.py
 
-clean: ## remove .venv, builds and caches; keep runs/
-	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove the environments, builds and caches; keep runs/
+	rm -rf $(VENV) $(ISAACLAB) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: a set of extras is installed again only when what it is made from has changed.
@@ -61,4 +67,14 @@ $(VENV)/.demo $(VENV)/.dev $(VENV)/.benchmark: $(VENV)/.created pyproject.toml c
 	@echo "Installing landbridge[$(EXTRAS)] into $(VENV) (once; it takes a minute or two)"
 	@$(INSTALL) setuptools
 	@$(INSTALL) --no-build-isolation --editable ".[$(EXTRAS)]"
+	@touch $@
+
+# Isaac Lab fixes other versions of torch and Python than it needs, so it goes in last, and alone.
+$(ISAACLAB)/.ready: pyproject.toml constraints-isaaclab.txt
+	@test -n "$(PYTHON)" || { echo "Landbridge needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -d $(ISAACLAB) || "$(PYTHON)" -m venv $(ISAACLAB)
+	@echo "Installing Isaac Lab 3.0.0 and landbridge[train,isaaclab,pybullet] into $(ISAACLAB) (once; a few minutes, 2 GB)"
+	@$(ISAACLAB_PIP) --constraint constraints-isaaclab.txt setuptools pytest pytest-xdist hypothesis
+	@$(ISAACLAB_PIP) --constraint constraints-isaaclab.txt --no-build-isolation --editable ".[train,isaaclab,pybullet]"
+	@$(ISAACLAB_PIP) --no-deps --ignore-requires-python isaaclab==3.0.0
 	@touch $@

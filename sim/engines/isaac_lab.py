@@ -170,7 +170,7 @@ class IsaacLabEngine:
             root_ang_vel=root_ang_vel,
             joint_pos=joint_pos,
             joint_vel=joint_vel,
-            joint_torque=self._articulation.data.applied_torque.torch[:, self._scene.joints],
+            joint_torque=self._articulation.actuators.applied_effort.torch[:, self._scene.joints],
             contact_force=self._scene.contact_force(),
             foot_pos=feet[-2],
             foot_vel=(feet[-2] - feet[-3]) / self.physics_dt,

@@ -161,7 +161,15 @@ def test_a_signal_ends_the_iteration_and_saves(tmp_path, number):
         assert torch.equal(a, b)
 
 
-def test_a_second_signal_ends_at_once(tmp_path):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as Python has it, also where a shell that put the tests into the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_ends_at_once(tmp_path, interruptible):
     trainer = trainer_in(tmp_path, 6, poison=kill_at(3 * STEPS + 2, signal.SIGINT, times=2))
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
