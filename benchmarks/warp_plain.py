@@ -5,8 +5,8 @@ import torch
 import warp as wp
 from torch import Tensor
 
-from sim.engines import mujoco_warp_device as warp_device
 from sim.engines.mujoco_model import build_model
+from sim.engines.mujoco_warp import device as warp_device
 from sim.env import VecEnv
 
 

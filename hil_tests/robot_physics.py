@@ -151,13 +151,14 @@ def _build(robot: Robot, hidden: HiddenParameters, timestep: float) -> mujoco.Mj
         site = f"{foot.name}_touch"  # a shell around the foot: contacts of its body inside count
         spec.body(foot.body).add_site(name=site, pos=spec.geom(foot.geom).pos, size=[1.5 * foot.radius, 0, 0])
         _add_sensor(spec, "TOUCH", site)
+    # Before it is compiled: what MuJoCo derives from masses, boxes to look for contacts in included, follows.
+    base = spec.body(robot.base_body)
+    base.mass *= hidden.base_mass
+    base.inertia = base.inertia * hidden.base_mass
+    base.fullinertia = base.fullinertia * hidden.base_mass
+    base.ipos = base.ipos + np.array(hidden.base_com)
     model = spec.compile()
-    base = model.body(robot.base_body).id
-    model.body_mass[base] *= hidden.base_mass
-    model.body_inertia[base] *= hidden.base_mass
-    model.body_ipos[base] += hidden.base_com
     model.geom_friction[:, 0] = hidden.friction
-    mujoco.mj_setConst(model, mujoco.MjData(model))
     return model
 
 

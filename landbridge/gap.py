@@ -51,9 +51,9 @@ class Gap:
         from rich.console import Console
 
         from landbridge.shipped import find
-        from policies import gap_report
         from policies.counted import counted
-        from policies.gap import measure
+        from policies.gap import report as gap_report
+        from policies.gap.measure import measure
 
         out = self.out or Path("runs") / f"gap-{datetime.now():%Y%m%d-%H%M%S}"
         with counted("comparing", "steps") as progress:

@@ -24,20 +24,20 @@ def _mujoco_cpu(robot: Robot, *, threads: int | None, device: str, **settings: A
 
 
 def _mujoco_warp(robot: Robot, *, threads: int | None, device: str, **settings: Any) -> Engine:
-    from sim.engines.mujoco_warp import MujocoWarpEngine
+    from sim.engines.mujoco_warp.engine import MujocoWarpEngine
 
     return MujocoWarpEngine(robot, device=device, **settings)
 
 
 def _pybullet(robot: Robot, *, threads: int | None, device: str, **settings: Any) -> Engine:
-    from sim.engines.pybullet import PybulletEngine
+    from sim.engines.pybullet.engine import PybulletEngine
 
     _only_cpu("pybullet", device)
     return PybulletEngine(robot, processes=threads, **settings)
 
 
 def _isaac_lab(robot: Robot, *, threads: int | None, device: str, **settings: Any) -> Engine:
-    from sim.engines.isaac_lab import IsaacLabEngine
+    from sim.engines.isaac_lab.engine import IsaacLabEngine
 
     return IsaacLabEngine(robot, device=device, **settings)
 
@@ -54,6 +54,14 @@ _MAKERS: dict[str, Callable[..., Engine]] = {
     "pybullet": _pybullet,
 }
 
+
+# Where each engine says what it can do.
+_ENGINES = {
+    "isaac_lab": "sim.engines.isaac_lab.engine",
+    "mujoco_cpu": "sim.engines.mujoco_cpu",
+    "mujoco_warp": "sim.engines.mujoco_warp.engine",
+    "pybullet": "sim.engines.pybullet.engine",
+}
 
 # What each engine imports beside torch; the first that is missing says which extra to install.
 _MODULES = {
@@ -89,7 +97,7 @@ def capabilities(name: str, robot: Robot) -> Capabilities:
     """
     if name not in _MAKERS:
         raise unknown("engine", name, _MAKERS)
-    told: Capabilities = import_module(f"{__name__}.{name}").capabilities(robot)
+    told: Capabilities = import_module(_ENGINES[name]).capabilities(robot)
     return told
 
 

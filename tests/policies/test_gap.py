@@ -15,8 +15,9 @@ from rich.console import Console
 
 from contract.errors import BundleError, LandbridgeError, UsageError
 from contract.policy_contract import CommandRange
-from policies import bundles, gap_report
-from policies.gap import Gap, GapResult, measure
+from policies import bundles
+from policies.gap import report as gap_report
+from policies.gap.measure import Gap, GapResult, measure
 from sim import engines
 
 GO2 = bundles.path("go2-velocity-flat")

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 import contract.robots
 from contract.errors import UsageError
-from policies import gap_verdict
 from policies.evaluation import Bar
-from policies.gap_course import course
-from policies.gap_equivalent import Equivalent, Explanation
-from policies.gap_finding import Finding, listed
-from policies.gap_joints import match, match_moves
-from policies.gap_motors import identify
-from policies.gap_parting import Channel, Parting, first_to_part, partings
-from policies.gap_physics import Difference, Touch, touch
-from policies.gap_response import Response, wild
-from policies.gap_state import State
+from policies.gap import verdict as gap_verdict
+from policies.gap.course import course
+from policies.gap.equivalent import Equivalent, Explanation
+from policies.gap.finding import Finding, listed
+from policies.gap.joints import match, match_moves
+from policies.gap.motors import identify
+from policies.gap.parting import Channel, Parting, first_to_part, partings
+from policies.gap.physics import Difference, Touch, touch
+from policies.gap.response import Response, wild
+from policies.gap.state import State
 from sim import tasks
 
 GO2 = contract.robots.load("unitree_go2")

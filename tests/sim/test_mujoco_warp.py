@@ -20,11 +20,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import contract.robots
 from contract.errors import LandbridgeError, UsageError
-from sim.engines import mujoco_warp_capacity, mujoco_warp_device
 from sim.engines.mujoco_cpu import MujocoCpuEngine
-from sim.engines.mujoco_warp import MujocoWarpEngine, environments_that_fit
-from sim.engines.mujoco_warp_capacity import Capacity
-from sim.engines.mujoco_warp_parameters import FIELDS
+from sim.engines.mujoco_warp import capacity as mujoco_warp_capacity
+from sim.engines.mujoco_warp import device as mujoco_warp_device
+from sim.engines.mujoco_warp.capacity import Capacity
+from sim.engines.mujoco_warp.engine import MujocoWarpEngine, environments_that_fit
+from sim.engines.mujoco_warp.parameters import FIELDS
 from sim.terrains import FLAT, Boxes, Stairs
 
 pytestmark = [pytest.mark.xdist_group("warp"), pytest.mark.filterwarnings("error")]
@@ -375,7 +376,7 @@ def test_a_report_that_is_not_understood_is_an_error():
 
 def test_an_engine_says_nothing_but_that_it_compiles():
     """In a process of its own, since Warp says hello once."""
-    code = "import contract.robots; from sim.engines.mujoco_warp import MujocoWarpEngine as E;"
+    code = "import contract.robots; from sim.engines.mujoco_warp.engine import MujocoWarpEngine as E;"
     code += "E(contract.robots.load('cartpole'), num_envs=2, device='cpu')"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600)
     assert ran.stdout == ""

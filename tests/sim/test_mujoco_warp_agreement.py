@@ -20,7 +20,7 @@ from torch import Tensor
 import contract.robots
 from sim.engines.engine import Engine
 from sim.engines.mujoco_cpu import MujocoCpuEngine
-from sim.engines.mujoco_warp import MujocoWarpEngine
+from sim.engines.mujoco_warp.engine import MujocoWarpEngine
 from sim.terrains import FLAT, Boxes, Rough, Slope, Stairs, spawn_height
 
 pytestmark = [pytest.mark.xdist_group("warp"), pytest.mark.filterwarnings("error")]

@@ -31,7 +31,7 @@ from sim.terrains import Boxes
 
 pybullet = pytest.importorskip("pybullet")
 
-from sim.engines.pybullet import PybulletEngine
+from sim.engines.pybullet.engine import PybulletEngine
 
 MASS = float(build_model(ROBOT, 0.005).model.body_mass.sum())
 REST = torch.tensor(ROBOT.rest_pose)
@@ -328,9 +328,9 @@ def test_engine_by_name():
 
 def test_importing_pybullet_is_silent_and_its_absence_is_an_import_error():
     quiet = subprocess.run(
-        [sys.executable, "-c", "import sim.engines.pybullet_import"], check=False, capture_output=True
+        [sys.executable, "-c", "import sim.engines.pybullet.quiet"], check=False, capture_output=True
     )
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, b"", b"")
-    without = "import sys; sys.modules['pybullet'] = None; import sim.engines.pybullet_import"
+    without = "import sys; sys.modules['pybullet'] = None; import sim.engines.pybullet.quiet"
     missing = subprocess.run([sys.executable, "-c", without], check=False, capture_output=True, text=True)
     assert missing.stderr.splitlines()[-1].startswith("ModuleNotFoundError: ")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from contract.rotations import quat_multiply, quat_rotate
-from sim.engines.pybullet_frames import from_bullet, to_bullet
+from sim.engines.pybullet.frames import from_bullet, to_bullet
 
 JOINTS = 2
 _numbers = st.floats(-5.0, 5.0, width=32)

@@ -5,7 +5,7 @@ import pytest
 
 pybullet = pytest.importorskip("pybullet")
 
-from sim.engines.pybullet_ground import add_ground
+from sim.engines.pybullet.ground import add_ground
 from sim.terrains import Boxes, Flat, Rough, Slope, Stairs
 from sim.terrains.shapes import BoxShape, Ground, HeightFieldShape
 

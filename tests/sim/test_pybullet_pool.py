@@ -18,9 +18,9 @@ from contract.errors import LandbridgeError
 
 pytest.importorskip("pybullet")
 
-from sim.engines.pybullet import PybulletEngine
-from sim.engines.pybullet_model import build_spec, parameters
-from sim.engines.pybullet_pool import open_worlds
+from sim.engines.pybullet.engine import PybulletEngine
+from sim.engines.pybullet.model import build_spec, parameters
+from sim.engines.pybullet.pool import open_worlds
 from sim.formats.tree import read_tree
 from sim.terrains import FLAT
 
@@ -113,7 +113,7 @@ def test_an_engine_that_was_interrupted_takes_no_answer_for_another(engine, monk
 _ABANDON = """
 import os, signal, sys
 import contract.robots
-from sim.engines.pybullet import PybulletEngine
+from sim.engines.pybullet.engine import PybulletEngine
 engine = PybulletEngine(contract.robots.load("cartpole"), num_envs=2, processes=2)
 print(*(worker._process.pid for worker in engine._worlds._workers), flush=True)
 os.kill(os.getpid(), getattr(signal, sys.argv[1]))
@@ -143,6 +143,6 @@ def _alive(pid):
 
 def test_a_process_needs_neither_torch_nor_mujoco():
     """They would cost each of them seconds and a few hundred megabytes."""
-    code = "import sys, sim.engines.pybullet_worker; print(*{'torch', 'mujoco', 'pybullet'}.intersection(sys.modules))"
+    code = "import sys, sim.engines.pybullet.worker; print(*{'torch', 'mujoco', 'pybullet'}.intersection(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert run.stdout.split() == ["pybullet"], run.stderr

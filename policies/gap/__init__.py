@@ -1,0 +1,1 @@
+"""`landbridge gap`: where two physics engines part under a policy, and why."""

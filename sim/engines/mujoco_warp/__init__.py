@@ -1,0 +1,1 @@
+"""The engine `mujoco_warp`: MuJoCo on an NVIDIA GPU."""

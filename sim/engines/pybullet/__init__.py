@@ -1,0 +1,1 @@
+"""The engine `pybullet`: Bullet, in processes of its own. Importing this package imports nothing."""
