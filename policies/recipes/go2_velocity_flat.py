@@ -27,7 +27,7 @@ RECIPE = Recipe(
         ),
     ),
     ppo=PPOConfig(entropy_coef=0.002, init_std=0.6, desired_kl=0.02, symmetry="random"),
-    train=TrainConfig(steps=2_500_000),
+    train=TrainConfig(steps=5_000_000),
     num_envs=256,
     mirror=left_right,
 )
