@@ -158,7 +158,8 @@ def _bars(result: GapResult) -> Table:
 def _table(*columns: tuple[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for title, justify in columns:
-        table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        # What names a joint may take two lines: figures may not.
+        table.add_column(title, justify=justify, no_wrap=title not in ("in", "most in"))  # type: ignore[arg-type]
     return table
 
 
