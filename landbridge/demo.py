@@ -26,7 +26,7 @@ class Demo:
     """Use the shipped bundle instead of training one."""
     out: Path | None = None
     """Folder for everything that is made; by default runs/demo-DATE-TIME."""
-    minutes: float = 8.5
+    minutes: float = 10.0
     """Most wall-clock time for training."""
     seconds: float = 20.0
     """How long the policy drives the robot over ROS 2."""

@@ -48,7 +48,7 @@ class DemoConfig:
 
     out: Path
     pretrained: bool = False
-    minutes: float = 8.5
+    minutes: float = 10.0
     seconds: float = 20.0
     command: tuple[float, float, float] = (0.6, 0.0, 0.0)
     seed: int = 1
