@@ -145,7 +145,7 @@ def test_names_the_parameter_that_differs_and_its_value(
     assert like.trained is trained
     assert explanation.explained > 0.99
     assert [f.signal for f in result.findings] == [name]
-    assert f"{name} {value:g}" in result.summary
+    assert f"moves like mujoco_cpu with {name} {like.value:.3g} " in result.summary
 
 
 def test_names_two_parameters_one_from_the_air_and_one_from_the_ground(against: Against) -> None:
