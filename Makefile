@@ -27,7 +27,8 @@ demo: $(VENV)/.demo ## train a walking Go2, check it, run it over ROS 2 (PRETRAI
 	$(BIN)/landbridge demo $(if $(PRETRAINED),--pretrained)
 
 test: lint ## lint, then every test
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not real_time"
+	$(BIN)/python -m pytest -m real_time
 
 lint: $(VENV)/.dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
@@ -35,15 +36,16 @@ lint: $(VENV)/.dev ## ruff, mypy and the import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test-isaaclab: $(ISAACLAB)/.ready ## the Isaac Lab engine, in an environment of its own (.venv-isaaclab, 2 GB)
+test-isaaclab: $(ISAACLAB)/.ready ## the engines on Isaac Lab, in an environment of their own (.venv-isaaclab, 3 GB)
 	$(ISAACLAB)/bin/python -m pytest -k isaac_lab tests/isaac_lab tests/sim/test_conformance.py tests/policies/test_learning.py
 
 benchmark: $(VENV)/.benchmark ## speed against raw MuJoCo and a peer, memory, learning time (ONLY="engine memory": some)
 	$(BIN)/python -m benchmarks $(ONLY)
 
-docs: $(VENV)/.dev ## write what the documentation takes from the code: commands, safety constraints
+docs: $(VENV)/.dev ## write what the documentation takes from the code: commands, safety constraints, randomised parameters
 	$(BIN)/python docs/cli_reference.py
 	$(BIN)/python docs/safety_table.py
+	$(BIN)/python docs/randomisation_table.py
 
 clean: ## remove the environments, builds and caches; keep runs/
 	rm -rf $(VENV) $(ISAACLAB) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -69,12 +71,12 @@ $(VENV)/.demo $(VENV)/.dev $(VENV)/.benchmark: $(VENV)/.created pyproject.toml c
 	@$(INSTALL) --no-build-isolation --editable ".[$(EXTRAS)]"
 	@touch $@
 
-# Isaac Lab fixes other versions of torch and Python than it needs, so it goes in last, and alone.
+# Isaac Lab, and ovphysx with it, fix other versions than they need, so they go in last, without their requirements.
 $(ISAACLAB)/.ready: pyproject.toml constraints-isaaclab.txt
 	@test -n "$(PYTHON)" || { echo "Landbridge needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -d $(ISAACLAB) || "$(PYTHON)" -m venv $(ISAACLAB)
-	@echo "Installing Isaac Lab 3.0.0 and landbridge[train,isaaclab,pybullet] into $(ISAACLAB) (once; a few minutes, 2 GB)"
+	@echo "Installing Isaac Lab 3.0.0 and landbridge[train,isaaclab,pybullet] into $(ISAACLAB) (once; a few minutes, 3 GB)"
 	@$(ISAACLAB_PIP) --constraint constraints-isaaclab.txt setuptools pytest pytest-xdist hypothesis
 	@$(ISAACLAB_PIP) --constraint constraints-isaaclab.txt --no-build-isolation --editable ".[train,isaaclab,pybullet]"
-	@$(ISAACLAB_PIP) --no-deps --ignore-requires-python isaaclab==3.0.0
+	@$(ISAACLAB_PIP) --no-deps --ignore-requires-python --constraint constraints-isaaclab.txt isaaclab==3.0.0 ovphysx ovstage
 	@touch $@

@@ -41,9 +41,23 @@ CATALOGUE = {
     "envpool": Entry("envpool_peer", "EnvPoolBenchmark", {"num_envs": 16, "steps": 5, "rounds": 10}),
     "warp": Entry("warp", "WarpBenchmark", {"sizes": (16,), "steps": 5, "rounds": 5}),
     "memory": Entry("memory", "MemoryBenchmark", {"sizes": (64, 256), "rounds": 5}),
+    "randomisation": Entry("randomisation", "RandomisationBenchmark", {"num_envs": 64, "steps": 5, "rounds": 10}),
     "deploy": Entry("deploy", "DeployBenchmark", {"periods": 400}),
+    "reaction": Entry("reaction", "ReactionBenchmark", {"trials": 2, "kept": None}),
+    "false_trips": Entry(
+        "false_trips",
+        "FalseTripsBenchmark",
+        {"episodes": 1, "seconds": 10.0, "workers": 1, "sessions": 0, "kept": None},
+    ),
+    "safety": Entry("safety", "SafetyBenchmark", {"steps": 2000, "steps_a_run": 1000, "workers": 1}),
     "fuzz": Entry("fuzz", "FuzzBenchmark", {"seconds": 1.0, "guided_seconds": 0.0}),
+    "envelope": Entry(
+        "envelope",
+        "EnvelopeBenchmark",
+        {"rate": 30.0, "robots": 16, "rounds": 1, "calibration_robots": 16, "page": None},
+    ),
     "conformance": Entry("conformance", "ConformanceBenchmark", {"names": ("mujoco_cpu",), "page": None}),
+    "identification": Entry("identification", "IdentificationBenchmark", {"trials": 2, "seconds": 4.0}),
     "learning": Entry("learning", "LearningBenchmark", None),
 }
 

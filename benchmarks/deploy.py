@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.results import Row
+from benchmarks.results import Aim, Row
 from benchmarks.scene import RECIPE, make_env
 from benchmarks.standing_robot import StandingRobot
 from benchmarks.throwaway_bundle import export_throwaway
@@ -24,11 +24,13 @@ from policies.training import build_controller
 
 TITLE = "Deployment"
 ABOUT = (
-    "Time of one step of the policy's graph (onnxruntime, one thread) and of one step of the safety supervisor while "
-    "the policy drives, called in turn at 200 Hz with pauses between, as on a robot, against the period of 5 ms. The "
-    "delay from sampling the sensors to the command on the bus is that of the newest `landbridge run` on this machine."
+    "Time of one step of the policy's graph (onnxruntime, one thread) and of one step of the safety supervisor with "
+    "all its monitors while the policy drives, called in turn at 200 Hz with pauses between, as on a robot, against "
+    "the period of 5 ms. The delay from sampling the sensors to the command on the bus is that of the newest "
+    "`landbridge run` on this machine."
 )
 PERIOD = 0.005  # s
+_SHARES = {"policy step": 0.2, "supervisor step": 0.1}  # of the period that a step may take at p99
 _STRETCHES = 10  # over which the spread is taken
 
 
@@ -42,8 +44,8 @@ class DeployBenchmark:
     def run(self) -> Iterator[Row]:
         """p50 and p99 of each."""
         for name, seconds in _step_times(self.periods).items():
-            for percentile in (50, 99):
-                yield _row(f"{name}, p{percentile}", seconds, percentile)
+            yield _row(f"{name}, p50", seconds, 50)
+            yield _row(f"{name}, p99", seconds, 99, Aim(_SHARES[name], at_least=False))
         yield from _session_rows(self.runs)
 
 
@@ -74,10 +76,10 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _row(what: str, seconds: Array, percentile: int) -> Row:
+def _row(what: str, seconds: Array, percentile: int, aim: Aim | None = None) -> Row:
     stretches = np.array_split(seconds, min(_STRETCHES, len(seconds)))
     fraction = Spread.of([float(np.percentile(part, percentile)) / PERIOD for part in stretches])
-    return Row(what, 1e6 * float(np.percentile(seconds, percentile)), 1e6 * PERIOD, "us", fraction)
+    return Row(what, 1e6 * float(np.percentile(seconds, percentile)), 1e6 * PERIOD, "us", fraction, aim)
 
 
 def _session_rows(runs: Path) -> Iterator[Row]:

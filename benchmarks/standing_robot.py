@@ -10,6 +10,8 @@ from deploy_robot.driver import RobotState
 from deploy_robot.supervisor import Supervisor
 from deploy_robot.target import Target
 
+_COMMAND = "command"
+_TEMPERATURE, _CHARGE, _FOOT_FORCE = 35.0, 0.8, 40.0  # degrees Celsius, share, N: so that every monitor has work
 _PATIENCE = 20.0  # s of the robot's own clock for each stage
 
 
@@ -22,6 +24,7 @@ class StandingRobot:
         self._now, self._seq = 100.0, 0
         self._joint_pos = np.array(robot.rest_pose)
         self._target_pos = robot.default_joint_pos
+        self._command = np.zeros(len(contract.command_ranges[_COMMAND].elements)) if contract.command_ranges else None
         self._sends_targets = False
         self.sense()
 
@@ -46,7 +49,16 @@ class StandingRobot:
         jitter = np.full(self._robot.num_joints, 1e-9 * self._seq)
         upright = np.array([1.0, 0.0, 0.0, 0.0])
         self._state = RobotState(
-            self._now, self._seq, self._joint_pos + jitter, jitter, upright, jitter[:3], jitter.copy()
+            self._now,
+            self._seq,
+            self._joint_pos + jitter,
+            jitter,
+            upright,
+            jitter[:3],
+            jitter.copy(),
+            temperature=np.full(self._robot.num_joints, _TEMPERATURE),
+            battery=_CHARGE,
+            foot_force=np.full(len(self._robot.feet), _FOOT_FORCE),
         )
         if self._sends_targets:
             self._target: Target | None = Target(self._now, self._now, self._target_pos + jitter)
@@ -55,7 +67,7 @@ class StandingRobot:
 
     def step(self) -> None:
         """One step of the supervisor on the latest sample."""
-        self._decision = self.supervisor.step(self._now, self._state, self._target)
+        self._decision = self.supervisor.step(self._now, self._state, self._target, self._command)
 
     def require_active(self) -> None:
         """LandbridgeError unless the policy still drives."""

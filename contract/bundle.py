@@ -114,7 +114,7 @@ def write_bundle(
         if len(data) > limit:
             raise BundleError(f"{name}: {len(data)} bytes, and a bundle holds at most {limit}")
     files[manifest.FILE] = manifest.make(files)
-    _check_replaceable(path)
+    check_replaceable(path)
     try:
         storage.replace_directory(path, files)
     except OSError as error:
@@ -214,7 +214,7 @@ def _allowed(name: str) -> int | None:
     return _MAX_PLOT if _PLOT.fullmatch(name) else _MAX_SIZE.get(name)
 
 
-def _check_replaceable(path: Path) -> None:
+def check_replaceable(path: Path) -> None:
     """Never delete what is not ours: an existing directory must be a bundle, or empty."""
     if not path.exists() or (path.is_dir() and ((path / manifest.FILE).is_file() or not any(path.iterdir()))):
         return

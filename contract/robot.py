@@ -1,5 +1,6 @@
 """A robot's facts in one typed object. Everything that knows a robot reads it from here."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Point = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,50 @@ class ImuMount:
 
 @dataclass(frozen=True)
 class Foot:
-    """A point that is meant to touch the ground."""
+    """A point that is meant to touch the ground.
+
+    `link` and `pos` say where it is on a robot computer, which has no MJCF reader; `link` is empty where nobody wrote
+    them down.
+    """
 
     name: str
     body: str
     geom: str
     radius: float  # m
+    link: str = ""  # the `Link` that it is fixed to
+    pos: Point = (0.0, 0.0, 0.0)  # m, its centre in the frame of that link
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a joint moves. Its frame is the parent's, shifted by `pos`, turned by `quat`, then moved by the joint."""
+
+    joint: str  # also the name of the link
+    parent: str  # joint of the link that carries it; empty for the base
+    pos: Point  # m, a point on the joint's axis, in the parent's frame
+    axis: Point  # unit vector, in the frame of this link
+    quat: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)  # w, x, y, z
+
+
+@dataclass(frozen=True)
+class Capsule:
+    """A part of the robot's shape: all that is within `radius` of a segment. A sphere starts where it ends."""
+
+    name: str
+    link: str  # that it is fixed to; empty for the base
+    start: Point  # m, in the frame of the link
+    end: Point  # m
+    radius: float  # m
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The box that a point of the robot must stay in, e.g. a tool's tip."""
+
+    link: str
+    point: Point  # m, in the frame of the link
+    lower: Point  # m, in the base frame, as is `upper`
+    upper: Point
 
 
 @dataclass(frozen=True)
@@ -89,6 +129,16 @@ class Robot:
         mirror: None for a robot whose two halves differ.
         rest_pose: rad, where the robot lies when it is off; the default pose where it is not given.
         fixed_base: the base is bolted to the world where the MJCF puts it, instead of floating.
+        links: parents before children; empty where nobody wrote them down. What needs to know where the parts of the
+            robot are without a simulator works only with them: the next three, and `base_height_minimum`.
+        capsules: shape of the robot, as far as it can meet itself.
+        capsule_pairs: names of capsules that must keep clear of each other.
+        workspace: of an arm.
+        base_height_minimum: m, of the base above the lowest foot, below which the robot no longer stands.
+        power_limit: W, mechanical, of all joints together; what all of them can give at once where it is None.
+        temperature_limit: degrees Celsius, at which the motors' own protection sets in.
+        battery_minimum: charge from 0 to 1 that is needed to go on.
+        foot_force_limit: N, on one foot.
     """
 
     name: str
@@ -103,10 +153,41 @@ class Robot:
     mirror: Mirror | None = None
     rest_pose: tuple[float, ...] = ()
     fixed_base: bool = False
+    links: tuple[Link, ...] = ()
+    capsules: tuple[Capsule, ...] = ()
+    capsule_pairs: tuple[tuple[str, str], ...] = ()
+    workspace: Workspace | None = None
+    base_height_minimum: float | None = None
+    power_limit: float | None = None
+    temperature_limit: float | None = None
+    battery_minimum: float | None = None
+    foot_force_limit: float | None = None
 
     def __post_init__(self) -> None:
         if not self.rest_pose:
             object.__setattr__(self, "rest_pose", tuple(j.default_pos for j in self.joints))
+        for field, most in (
+            ("power_limit", math.inf),
+            ("temperature_limit", math.inf),
+            ("foot_force_limit", math.inf),
+            ("battery_minimum", 1.0),
+            ("base_height_minimum", self.standing_height),
+        ):
+            value = getattr(self, field)
+            if value is not None and not 0.0 < value < most:
+                raise ValueError(f"robot {self.name}: {field}: must be above 0 and below {most:g}, got {value!r}")
+        known = {"", *(link.joint for link in self.links)}
+        for what, link in (
+            *((f"capsule {capsule.name}", capsule.link) for capsule in self.capsules),
+            *((f"foot {foot.name}", foot.link) for foot in self.feet),
+            *((("workspace", self.workspace.link),) if self.workspace else ()),
+        ):
+            if link not in known:
+                raise ValueError(f"robot {self.name}: {what}: links has no link {link!r}")
+        named = {capsule.name for capsule in self.capsules}
+        for name in (name for pair in self.capsule_pairs for name in pair):
+            if name not in named:
+                raise ValueError(f"robot {self.name}: capsule_pairs: there is no capsule {name!r}")
 
     @property
     def base_from_imu(self) -> tuple[float, float, float, float]:
@@ -125,6 +206,18 @@ class Robot:
     @property
     def joint_names(self) -> tuple[str, ...]:
         return tuple(j.name for j in self.joints)
+
+    @property
+    def legs(self) -> tuple[str, ...]:
+        """Of each joint the one foot that hangs from it; empty where none or several do, or `links` are not known."""
+        parents = {link.joint: link.parent for link in self.links}
+        feet: dict[str, list[str]] = {name: [] for name in self.joint_names}
+        for foot in self.feet:
+            link = foot.link
+            while link:
+                feet[link].append(foot.name)
+                link = parents[link]
+        return tuple(names[0] if len(names) == 1 else "" for names in feet.values())
 
     @property
     def joint_lower(self) -> Array:

@@ -76,7 +76,10 @@ class _Reader:
 
     def sequence(self) -> Array:
         count = self.number("I")
-        self._at += -self._at % 8 if count else 0
+        return self.doubles(count) if count else np.zeros(0)
+
+    def doubles(self, count: int) -> Array:
+        self._at += -self._at % 8
         return np.frombuffer(self._take(8 * count), np.float64)
 
     def _take(self, size: int) -> memoryview:
@@ -227,3 +230,30 @@ def read_diagnostics(data: bytes) -> tuple[Diagnostic, ...]:
         values = tuple((reader.string(), reader.string()) for _ in range(reader.number("I")))
         statuses.append(Diagnostic(level, name, message, hardware_id, values))
     return tuple(statuses)
+
+
+def read_joint_state(data: bytes) -> tuple[int, tuple[str, ...], Array, Array, Array]:
+    """Stamp (ROS time, ns), names, position, velocity, effort of a sensor_msgs/JointState; CdrError if it is none."""
+    reader = _Reader(data)
+    stamp = _read_stamp(reader)
+    names = tuple(reader.string() for _ in range(reader.number("I")))
+    return stamp, names, reader.sequence(), reader.sequence(), reader.sequence()
+
+
+def read_imu(data: bytes) -> tuple[int, Array, Array, Array | None]:
+    """Stamp (ROS time, ns), orientation (w, x, y, z), angular velocity, and linear acceleration where it is given.
+
+    Raises:
+        CdrError: the bytes are no sensor_msgs/Imu.
+    """
+    reader = _Reader(data)
+    stamp = _read_stamp(reader)
+    row = reader.doubles(4 + 3 + 3 + 3 * len(_UNKNOWN))
+    quat, gyro, accel = row[[3, 0, 1, 2]], row[13:16], row[25:28]
+    return stamp, quat, gyro, None if row[28] == _ABSENT[0] else accel
+
+
+def _read_stamp(reader: _Reader) -> int:
+    seconds, nanoseconds = reader.number("i"), reader.number("I")
+    reader.string()  # the frame
+    return seconds * _NANOSECONDS + nanoseconds

@@ -3,20 +3,24 @@
 from collections.abc import Mapping
 
 from deploy_robot.constraint import Constraint
+from deploy_robot.limits import Limits
 from deploy_robot.thresholds import Threshold, thresholds_of
 
-COLUMNS = ("constraint", "meaning", "limit", "from", "judged", "trips after", "reaction", "ends")
+COLUMNS = ("constraint", "meaning", "limit", "from", "judged", "needs", "trips after", "reaction", "ends")
 
 
-def cells(table: tuple[Constraint, ...], thresholds: Mapping[str, Threshold]) -> list[tuple[str, ...]]:
-    """One tuple a row, as COLUMNS."""
+def cells(
+    table: tuple[Constraint, ...], thresholds: Mapping[str, Threshold], limits: Limits | None = None
+) -> list[tuple[str, ...]]:
+    """One tuple a row, as COLUMNS; with the limits of a robot it is told which rows can never be judged on it."""
     return [
         (
             row.name,
             row.meaning,
             f"{thresholds[row.name].value:g} {thresholds[row.name].unit}",
-            thresholds[row.name].source,
-            row.scope.value,
+            f"{row.basis}, {thresholds[row.name].source}" if row.basis else thresholds[row.name].source,
+            row.scope.value if limits is None or row.known(limits) else "never here",
+            row.needs,
             f"{row.trip_after:g} s" if row.trip_after else "at once",
             row.reaction.name.lower(),
             row.clears,
@@ -27,7 +31,8 @@ def cells(table: tuple[Constraint, ...], thresholds: Mapping[str, Threshold]) ->
 
 def markdown(table: tuple[Constraint, ...]) -> str:
     """The table with its default limits; those in control periods for the default period."""
-    shown = [i for i, column in enumerate(COLUMNS) if column != "from"]
     rows = [(f"`{row[0]}`", *row[1:]) for row in cells(table, thresholds_of(table))]
-    lines = [[row[i] for i in shown] for row in (COLUMNS, ("---",) * len(COLUMNS), *rows)]
+    tests = [f"`{row.test.rpartition('/')[2]}`" for row in table]
+    lines = [(*COLUMNS, "tripped by"), ("---",) * (len(COLUMNS) + 1)]
+    lines += [(*row, test) for row, test in zip(rows, tests, strict=True)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

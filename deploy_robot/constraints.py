@@ -4,12 +4,55 @@ The documentation (docs/safety.md) and `landbridge monitors` are made from this 
 test that trips it. A row is violated as soon as `figure <= limit` does not hold: NaN violates it.
 """
 
+from typing import Any
+
 from deploy_robot import monitors
-from deploy_robot.constraint import PERIODS, Constraint, Reaction, Scope
+from deploy_robot.arrays import library_of
+from deploy_robot.constraint import PERIODS, Constraint, Reaction, Reading, Scope
+from deploy_robot.limits import Limits
+from deploy_robot.supervisor_config import HOLD_WINDOW
+
+CLEARANCE_MARGIN = 0.05  # m, from where on closeness to itself counts
 
 
 def _limit_of(what: str) -> str:
     return f"x {what} limit"
+
+
+def _discharge(r: Reading) -> Any:
+    """How far the battery is empty, as a share of how far it may be."""
+    assert r.limits.battery is not None
+    return abs(1.0 - r.battery) / (1.0 - r.limits.battery)  # a charge far above one is none
+
+
+def _drop(r: Reading) -> Any:
+    """How far the base has sunk from its standing height, as a share of how far it may."""
+    standing, least = r.limits.standing_height, r.limits.base_height
+    assert r.limits.geometry is not None and least is not None
+    return (standing - r.limits.geometry.base_height(r.points(), r.world_up())) / (standing - least)
+
+
+def _closeness(r: Reading) -> Any:
+    """How far each pair of the robot's own parts is into the margin around each other, m."""
+    assert r.limits.geometry is not None
+    return CLEARANCE_MARGIN - r.limits.geometry.clearances(r.points())
+
+
+def _outside_workspace(r: Reading) -> Any:
+    """How far the tool is outside the workspace along each axis, m."""
+    lower, upper = r.limits.workspace_lower, r.limits.workspace_upper
+    assert r.limits.geometry is not None and lower is not None and upper is not None
+    return monitors.beyond_range(r.limits.geometry.tool_position(r.points()), lower, upper)
+
+
+def _outside_envelope(r: Reading) -> Any:
+    """Share of what the sensors say that training has not seen the like of."""
+    values = library_of(r.gyro).concatenate([getattr(r, name) for name in r.limits.envelope_signals], -1)
+    return monitors.share_outside(values, r.limits.envelope_lower, r.limits.envelope_upper)
+
+
+def _knows_feet(limits: Limits) -> bool:
+    return limits.base_height is not None and limits.geometry is not None and bool(limits.geometry.feet)
 
 
 CONSTRAINTS: tuple[Constraint, ...] = (
@@ -77,7 +120,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
     Constraint(
         "tilt",
         "The base leans so far that the robot is falling or has fallen.",
-        lambda r: monitors.tilt(r.imu_quat, r.limits.up),
+        lambda r: monitors.lean(r.world_up(), r.limits.up),
         limit=1.0,
         unit="rad",
         reaction=Reaction.DAMP,
@@ -94,6 +137,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         trip_after=0.02,
         release_after=0.5,
         joints=True,
+        basis="robot",
     ),
     Constraint(
         "joint_velocity",
@@ -105,6 +149,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         trip_after=0.03,
         release_after=0.5,
         joints=True,
+        basis="robot",
     ),
     Constraint(
         "joint_torque",
@@ -116,6 +161,106 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         trip_after=0.5,
         release_after=0.5,
         joints=True,
+        basis="robot",
+    ),
+    Constraint(
+        "power",
+        "All joints together take more mechanical power than the robot is made for; braking counts like driving.",
+        lambda r: monitors.power(r.joint_torque, r.joint_vel) / r.limits.power,
+        limit=1.0,
+        unit=_limit_of("power"),
+        reaction=Reaction.DAMP,
+        trip_after=0.1,
+        release_after=0.5,
+        basis="robot",
+    ),
+    Constraint(
+        "motor_temperature",
+        "A motor is nearly as hot as where its own protection cuts it off, at a moment of its choosing.",
+        lambda r: monitors.share_of_limit(r.temperature, r.limits.temperature),
+        limit=0.95,
+        unit=_limit_of("temperature"),
+        reaction=Reaction.DAMP,
+        trip_after=0.5,
+        release_after=0.5,
+        joints=True,
+        basis="robot",
+        needs="motor temperatures, and their limit",
+        signal="temperature",
+        fact=lambda limits: limits.temperature is not None,
+    ),
+    Constraint(
+        "battery",
+        "The battery is nearly empty: the robot sinks to the ground while it can still do so gently.",
+        _discharge,
+        limit=1.0,
+        unit="x permitted discharge",
+        reaction=Reaction.DAMP,
+        trip_after=1.0,
+        release_after=0.5,
+        basis="robot",
+        needs="the battery's charge, and its minimum",
+        signal="battery",
+        fact=lambda limits: limits.battery is not None,
+    ),
+    Constraint(
+        "foot_force",
+        "A foot hits the ground harder than the robot is made for.",
+        lambda r: monitors.share_of_limit(r.foot_force, r.limits.foot_force),
+        limit=1.0,
+        unit=_limit_of("foot force"),
+        reaction=Reaction.HOLD,
+        trip_after=0.02,
+        release_after=0.3,
+        elements=lambda limits: limits.foot_names,
+        basis="robot",
+        needs="forces on the feet in N, and their limit",
+        signal="foot_force",
+        fact=lambda limits: limits.foot_force is not None,
+    ),
+    Constraint(
+        "base_height",
+        "The base is so low above the lowest foot that the legs no longer carry it.",
+        _drop,
+        limit=1.0,
+        unit="x permitted drop",
+        reaction=Reaction.DAMP,
+        trip_after=0.1,
+        release_after=0.5,
+        scope=Scope.POLICY,
+        basis="robot",
+        needs="the robot's links, feet and smallest base height",
+        fact=_knows_feet,
+    ),
+    Constraint(
+        "self_collision",
+        "Two parts of the robot touch, or are about to.",
+        _closeness,
+        limit=CLEARANCE_MARGIN,
+        unit=f"m into a margin of {CLEARANCE_MARGIN:g} m",
+        reaction=Reaction.HOLD,
+        trip_after=0.02,
+        release_after=0.3,
+        scope=Scope.POLICY,
+        elements=lambda limits: limits.geometry.pairs if limits.geometry else (),
+        basis="robot",
+        needs="the robot's links and capsules",
+        fact=lambda limits: limits.geometry is not None and bool(limits.geometry.pairs),
+    ),
+    Constraint(
+        "workspace",
+        "The tool is outside the box that it must stay in.",
+        _outside_workspace,
+        limit=0.0,
+        unit="m outside the box",
+        reaction=Reaction.HOLD,
+        trip_after=0.02,
+        release_after=0.3,
+        scope=Scope.POLICY,
+        elements=lambda limits: ("x", "y", "z"),
+        basis="robot",
+        needs="the robot's links and workspace",
+        fact=lambda limits: limits.workspace_lower is not None and limits.geometry is not None,
     ),
     Constraint(
         "stand_up",
@@ -194,7 +339,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
     Constraint(
         "wild_target",
         "A joint target lies so far outside its limits that no trained policy can have meant it.",
-        lambda r: monitors.beyond_range(r.target, r.limits.target_lower, r.limits.target_upper),
+        lambda r: r.target_excess(),
         limit=0.5,
         unit="rad outside the limits",
         reaction=Reaction.HOLD,
@@ -202,11 +347,12 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         release_after=0.3,
         scope=Scope.POLICY,
         joints=True,
+        basis="robot",
     ),
     Constraint(
         "target_position",
         "A joint target lies outside its limits and is clipped to them.",
-        lambda r: monitors.beyond_range(r.target, r.limits.target_lower, r.limits.target_upper),
+        lambda r: r.target_excess(),
         limit=1e-5,  # a limit in float64 that went through a float32 graph
         unit="rad outside the limits",
         reaction=Reaction.CLIP,
@@ -214,6 +360,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         release_after=0.5,
         scope=Scope.POLICY,
         joints=True,
+        basis="robot",
     ),
     Constraint(
         "target_slew",
@@ -226,5 +373,48 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         release_after=0.5,
         scope=Scope.POLICY,
         joints=True,
+        basis="robot",
+    ),
+    Constraint(
+        "command_range",
+        "The operator asks for more than the policy was trained for; it is told the nearest that it knows.",
+        lambda r: monitors.beyond_range(r.command, r.limits.command_lower, r.limits.command_upper),
+        limit=0.0,
+        unit="outside the range",
+        reaction=Reaction.CLIP,
+        trip_after=0.0,
+        release_after=0.5,
+        scope=Scope.POLICY,
+        elements=lambda limits: limits.command_elements or (),
+        basis="bundle",
+        needs="the command, and a policy that takes one",
+        signal="command",
+        fact=lambda limits: limits.command_lower is not None,
+    ),
+    Constraint(
+        "training_envelope",
+        "The sensors show what training has not seen the like of, so nothing is known of what the policy will do.",
+        _outside_envelope,
+        limit=0.25,
+        unit="of the sensor values outside",
+        reaction=Reaction.HOLD,
+        trip_after=0.2,
+        release_after=0.3,
+        scope=Scope.POLICY,
+        basis="bundle",
+        needs="a bundle with a training envelope of measured signals",
+        signal="gyro",
+        fact=lambda limits: limits.envelope_lower is not None,
+    ),
+    Constraint(
+        "repeated_holds",
+        "The policy was cut off again and again: it will not come right by itself.",
+        lambda r: r.holds,
+        limit=5.0,
+        unit=f"holds in {HOLD_WINDOW:g} s",
+        reaction=Reaction.DAMP,
+        trip_after=0.0,
+        release_after=0.5,
+        scope=Scope.POLICY,
     ),
 )

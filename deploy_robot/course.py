@@ -1,9 +1,13 @@
 """The course of a session: what it does now, and what happened when."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 WALKING = "walking"
 """The phase in which the policy follows the command."""
+
+SHADOWING = "shadowing"
+"""Likewise in a dry run, where nothing moves."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,7 @@ class Status:
     command: tuple[float, float, float] = (0.0, 0.0, 0.0)  # m/s, m/s, rad/s
     trips: int = 0
     causes: tuple[str, ...] = ()
+    diagnostics: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by name, such as `robot_node: loop`
 
 
 @dataclass

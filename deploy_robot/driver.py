@@ -30,6 +30,11 @@ class RobotState:
         accel: (3,) m/s^2, IMU frame, gravity included; None where not reported.
         temperature: (num_joints,) degrees Celsius, motors; None where not reported.
         battery: remaining charge from 0 to 1; None where not reported.
+        foot_force: (num_feet,) N, normal to the ground, in the order of the robot's feet; None where not reported, as
+            by sensors that count in a unit of their own.
+
+    A robot that reports temperatures, its battery or foot forces does so in every state: one that falls silent about
+    them is no sound state.
     """
 
     stamp: float
@@ -42,6 +47,7 @@ class RobotState:
     accel: Array | None = None
     temperature: Array | None = None
     battery: float | None = None
+    foot_force: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -106,6 +106,17 @@ def environment(domain: int, folder: Path, base: Mapping[str, str] = os.environ)
     }
 
 
+def joining(domain: int) -> dict[str, str]:
+    """Variables for a process that joins the nodes which others have started in `domain` on this machine.
+
+    Raises:
+        UsageError: `domain` is none.
+    """
+    if domain not in range(DOMAINS.stop):
+        raise UsageError(f"--domain {domain}: must be from 0 to {DOMAINS[-1]}")
+    return {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+
+
 @contextlib.contextmanager
 def applied(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables in this process's own environment for the `with` block."""

@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from contract.robot import Robot
 from deploy_robot import drivers, session_summary
 from deploy_robot.course import Course, Status
 from deploy_robot.process import StopSignal
+from deploy_robot.real_time import Scheduling
 from deploy_robot.ros_environment import require_ros
 from deploy_robot.session_summary import NEVER, SETTLE_TIME, Span, Summary
 from deploy_robot.stack import EMULATED, RobotProcess, Stack, StackConfig
@@ -44,6 +45,9 @@ class SessionConfig:
             what LANDBRIDGE_TRUSTED_KEYS says.
         confirm_hardware: somebody has said that a real robot may move.
         record: the whole run, and not only the minute before a trip of a monitor.
+        dry_run: compute, check and record, and never write the robot, which stays as it is. Records the whole run.
+        listen: publish no command; whoever publishes cmd_vel drives.
+        scheduling: what the nodes ask of the system.
     """
 
     bundle: Path
@@ -58,6 +62,9 @@ class SessionConfig:
     trusted_keys: Path | None = None
     confirm_hardware: bool = False
     record: bool = False
+    dry_run: bool = False
+    listen: bool = False
+    scheduling: Scheduling = field(default_factory=Scheduling)
 
 
 def run_session(
@@ -97,7 +104,9 @@ def run_session(
             config.port,
             config.namespace,
             trusted.source if trusted else None,
-            config.record,
+            config.record or config.dry_run,
+            config.dry_run,
+            config.scheduling,
         ),
         robot_process,
     )
@@ -127,14 +136,17 @@ def _drive(config: SessionConfig, stack: Stack, stop: StopSignal, on_status: Cal
     except Interrupted:
         return Course(start, interrupted=True)
     with Operator(stack.domain, config.namespace, check) as operator:
-        return Pilot(operator, stack.children["policy_node"].reason, on_status).drive(
-            Course(start), config.command, config.seconds
-        )
+        pilot = Pilot(operator, stack.children["policy_node"].reason, on_status)
+        command = None if config.listen else config.command
+        if config.dry_run:
+            return pilot.shadow(Course(start), command, config.seconds)
+        return pilot.drive(Course(start), command, config.seconds)
 
 
 def _check_request(config: SessionConfig, bundle: Bundle) -> None:
     if config.driver not in drivers.names():
         raise UsageError(f"--robot {config.driver}: unknown driver; known: {', '.join(drivers.names())}")
+    config.scheduling.check()
     if not config.seconds >= MIN_SECONDS:
         raise UsageError(f"--seconds {config.seconds:g}: must be at least {MIN_SECONDS:g}")
     if not _NAMESPACE.fullmatch(config.namespace):
@@ -151,7 +163,7 @@ def _check_request(config: SessionConfig, bundle: Bundle) -> None:
 
 
 def _check_hardware(config: SessionConfig, robot: Robot) -> None:
-    driver = drivers.load(config.driver, robot, config.address)
+    driver = drivers.load(config.driver, robot, config.address, config.dry_run)
     if driver.capabilities.hardware and not config.confirm_hardware:
         raise UsageError(
             f"--robot {config.driver} moves a real robot: see that it hangs or has room to fall and that nobody is"
@@ -163,7 +175,8 @@ def _summarise(config: SessionConfig, bundle: Bundle, robot: Robot, stack: Stack
     driving = settled = NEVER
     if course.armed is not None and course.end is not None:
         driving = Span(course.armed, course.end)
-        settled = Span((course.command_reached or course.end) + SETTLE_TIME, course.end)
+        if not config.dry_run and not config.listen:  # else nobody here knows what it should have done
+            settled = Span((course.command_reached or course.end) + SETTLE_TIME, course.end)
     robot_log, policy_log, truth = (stack.log_of(name) for name in ("robot_node", "policy_node", "truth"))
     report: dict[str, Any] = json.loads(str(truth["report"])) if truth else {}
     trips = json.loads(str(robot_log["trips"])) if robot_log else []
@@ -185,4 +198,5 @@ def _summarise(config: SessionConfig, bundle: Bundle, robot: Robot, stack: Stack
         sensor_to_command=session_summary.command_delays(robot_log, driving) if robot_log else None,
         real_time_factor=report.get("timing", {}).get("real_time_factor"),
         trips=tuple(trip | {"time": trip["time"] - origin} for trip in trips),
+        dry_run=config.dry_run,
     )

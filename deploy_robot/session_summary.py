@@ -82,11 +82,12 @@ class Summary:
     sensor_to_command: Percentiles | None  # from sampling the sensors to the command on the bus
     real_time_factor: float | None  # of an emulated robot
     trips: tuple[Mapping[str, Any], ...]  # time (s since the policy took over), constraint, reaction, message
+    dry_run: bool = False  # the robot was never written
 
     def failures(self, max_error: float) -> tuple[str, ...]:
         """What is not good enough, one phrase each; `max_error` bounds the tracking error, m/s."""
         found = []
-        if self.motion and self.motion.falls:
+        if self.motion and self.motion.falls and not self.dry_run:
             found.append(f"fell {self.motion.falls} time{'s' if self.motion.falls > 1 else ''}")
         error = self.motion.tracking_error if self.motion else None
         if error is not None and not error <= max_error:

@@ -4,7 +4,7 @@ policy_node.
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from deploy_robot.children import Child, Children
 from deploy_robot.drivers.emulated_bus import DEFAULT_PORT
+from deploy_robot.real_time import Scheduling
 from deploy_robot.ros_environment import applied, claimed_domain, environment, node_argv
 
 EMULATED = "emulated"
@@ -52,6 +53,8 @@ class StackConfig:
         namespace: of all nodes.
         trusted_keys: public keys, one of which must have signed the bundle; None for what the environment says.
         record: the whole run to a file in `out`, and not only the minute before a trip.
+        dry_run: never write the robot.
+        scheduling: what the nodes ask of the system.
     """
 
     bundle: Path
@@ -64,6 +67,8 @@ class StackConfig:
     namespace: str = ""
     trusted_keys: Path | None = None
     record: bool = False
+    dry_run: bool = False
+    scheduling: Scheduling = field(default_factory=Scheduling)
 
 
 class Stack:
@@ -151,7 +156,12 @@ class Stack:
 
     def _start_node(self, node: str, parameters: dict[str, Any]) -> Child:
         config = self._config
-        common = {"bundle": str(config.bundle.resolve()), "log": str(self._path(node))}
+        common: dict[str, Any] = {
+            "bundle": str(config.bundle.resolve()),
+            "log": str(self._path(node)),
+            "dry_run": config.dry_run,
+        }
+        common |= config.scheduling.parameters(node)
         if config.trusted_keys is not None:
             common["trusted_keys"] = str(config.trusted_keys.resolve())
         return self.children.start(node, node_argv(node, config.namespace, parameters | common, config.out))

@@ -7,6 +7,7 @@ driver's loop (100 to 500 Hz) with the newest state and target, and write the co
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from contract.policy_contract import Contract
 from contract.robot import Robot
@@ -15,11 +16,12 @@ from deploy_robot.commander import Commander
 from deploy_robot.constraint import Constraint, Reaction, Reading
 from deploy_robot.constraints import CONSTRAINTS
 from deploy_robot.decision import DAMPED, LATCHED, POLICY_DRIVES, Decision, Mode, Trip
-from deploy_robot.driver import JointCommand, RobotState
-from deploy_robot.intake import StateIntake, TargetIntake
+from deploy_robot.driver import Array, JointCommand, RobotState
+from deploy_robot.intake import StateIntake, TargetIntake, as_command
 from deploy_robot.judge import Row, rows_of
 from deploy_robot.limits import limits_of
-from deploy_robot.supervisor_config import SupervisorConfig
+from deploy_robot.recent import Recent
+from deploy_robot.supervisor_config import HOLD_WINDOW, SupervisorConfig
 from deploy_robot.target import Target
 from deploy_robot.thresholds import thresholds_of
 
@@ -57,17 +59,20 @@ class Supervisor:
         self.mode = Mode.PASSIVE
         slew = self.thresholds["target_slew"].value * self.limits.joint_velocity
         self._commander = Commander(robot, contract, self.limits, slew, config)
-        self._states = StateIntake(self._commander.start_pose)
+        self._states = StateIntake(self._commander.start_pose, len(robot.feet))
         self._targets = TargetIntake(self._commander.start_pose, self.limits.control_period)
         self._rows = rows_of(table, self.thresholds)
         self._reading: Reading | None = None
         self._now = math.nan
         self._clock_faults = 0
+        self._holds = Recent(HOLD_WINDOW)
         self._stand_overdue = 0.0  # s
         self._stop_requests = 0
         self._stop_reason = ""
 
-    def step(self, now: float, state: RobotState | None, target: Target | None) -> Decision:
+    def step(
+        self, now: float, state: RobotState | None, target: Target | None, command: ArrayLike | None = None
+    ) -> Decision:
         """Take in the newest state and target and decide what the joints shall do.
 
         Whatever comes in, nothing is raised: garbage trips a constraint.
@@ -76,26 +81,33 @@ class Supervisor:
             now: s, steady clock.
             state: the newest one; the same one again, or None, where no newer has come.
             target: likewise.
+            command: what the operator asks the policy for, as `limits.command_elements`; None where nobody does.
         """
         with np.errstate(all="ignore"):  # garbage overflows; the constraints see the outcome
             dt = self._advance(now)
             self._states.offer(state, self._now)
             self._targets.offer(target, self._now)
-            self._reading = reading = self._read(dt)
+            self._holds.pass_time(dt)
+            self._reading = reading = self._read(dt, as_command(command, len(self.limits.command_elements or ())))
             motion_dt = min(dt, LONGEST_STEP)
             new = [row for row in self._rows if row.judge(reading, self._counts(row), dt, motion_dt)]
             severity = max((row.reaction for row in self._rows if row.tripped), default=Reaction.NONE)
             trips = self._trips(new, reading)
             self._change_mode(severity, motion_dt)
-            command = self._commander.command(self.mode, motion_dt, self._states.joint_pos, self._targets.joint_target)
+            ordered = self._commander.command(self.mode, motion_dt, self._states.joint_pos, self._targets.joint_target)
             causes = tuple(row.sentence(reading) for row in self._rows if row.tripped or row.latched)
         self._stop_requests = 0
-        return Decision(self.mode, command, self._in_force(severity), trips, causes)
+        return Decision(self.mode, ordered, self._in_force(severity), trips, causes)
 
     @property
     def reading(self) -> Reading | None:
         """What the constraints looked at in the last step; None before the first."""
         return self._reading
+
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """Constraints that the last step could not judge, as this robot does not report what they need."""
+        return tuple(row.constraint.name for row in self._rows if not row.judged)
 
     def damping_command(self) -> JointCommand:
         """The last thing to write on the way out of the process: no stiffness, only damping."""
@@ -172,7 +184,7 @@ class Supervisor:
             self._now = now
         return 0.0
 
-    def _read(self, dt: float) -> Reading:
+    def _read(self, dt: float, command: Array | None) -> Reading:
         states, targets = self._states, self._targets
         torque = states.joint_torque
         if torque is None:
@@ -200,6 +212,12 @@ class Supervisor:
             stand_overdue=self._stand_overdue,
             stop_requests=self._stop_requests,
             stop_reason=self._stop_reason,
+            holds=self._holds.count,
+            gyro=states.gyro,
+            temperature=states.temperature,
+            battery=states.battery,
+            foot_force=states.foot_force,
+            command=command,
         )
 
     def _counts(self, row: Row) -> bool:
@@ -214,6 +232,7 @@ class Supervisor:
                 self.mode = Mode.DAMP
             elif self.mode is Mode.ACTIVE and severity is Reaction.HOLD:
                 self.mode = Mode.HOLD
+                self._holds.happened()
             elif self.mode is Mode.HOLD and severity < Reaction.HOLD:
                 self.mode = Mode.ACTIVE
         if self.mode in LATCHED:

@@ -6,6 +6,8 @@ stand: slower or softer ones let it lean far over, and a robot frozen in its las
 
 from dataclasses import dataclass
 
+HOLD_WINDOW = 10.0  # s, in which holds count as repeated
+
 
 @dataclass(frozen=True)
 class SupervisorConfig:

@@ -9,6 +9,7 @@ It knows nothing of policies or ROS. It ends on SIGINT or SIGTERM, and then writ
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -69,15 +70,23 @@ class Timing:
         }
 
 
-def serve(config: EmulatedRobotConfig, stop: StopSignal) -> None:
+Bus = tuple[Link, Codec]
+
+
+def serve(config: EmulatedRobotConfig, stop: StopSignal, around: Callable[[Bus], Bus] = lambda bus: bus) -> None:
     """Play the robot until a stop signal; then write the log.
+
+    Args:
+        config: which robot.
+        stop: ends it.
+        around: what shall stand between the robot and its bus.
 
     Raises:
         UsageError: unknown robot, impossible port or address, or a robot that does not speak that protocol.
         LandbridgeError: the bus cannot be joined, the physics diverged, or the log cannot be written.
     """
     robot = robots.load(config.robot)
-    link, codec = _open_bus(config, robot)
+    link, codec = around(_open_bus(config, robot))
     emulation = RobotEmulation(robot, config.emulation, config.seed, codec)
     timing = Timing()
     ask_for_real_time(config.priority)
@@ -106,7 +115,7 @@ def serve(config: EmulatedRobotConfig, stop: StopSignal) -> None:
         )
 
 
-def _open_bus(config: EmulatedRobotConfig, robot: Robot) -> tuple[Link, Codec]:
+def _open_bus(config: EmulatedRobotConfig, robot: Robot) -> Bus:
     if config.protocol == "udp":
         return UdpLink(config.port), UdpCodec()
     address = parse_address(config.address)

@@ -47,10 +47,14 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("export", "Export", "export a training run, finished or not, as a bundle"),
         Entry("check", "Check", "run a bundle in simulation over a grid of commands, and give a verdict"),
         Entry("gap", "Gap", "compare a policy in two physics engines, and say what is at fault where they part"),
+        Entry("sweep", "Sweep", "find how far a robot may differ from those of training, and in what a policy fails"),
+        Entry("calibrate", "Calibrate", "tighten a bundle's safety monitors, with a promised rate of false trips"),
         Entry("video", "Video", "turn a recording, or a bundle in simulation, into an mp4"),
     ),
     "bring a robot": (
         Entry("robot", "RobotFiles", "import a robot from MJCF or URDF, or export one as URDF, USD or MJCF"),
+        Entry("excite", "Excite", "move a robot so that its motion tells of it, within its limits, and record that"),
+        Entry("identify", "Identify", "fit the simulator to a recording of a robot, and say what it tells"),
     ),
     "look into a bundle": (
         Entry("inspect", "Inspect", "show what a bundle expects, gives, and where it comes from"),
@@ -60,6 +64,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
     ),
     "run it": (
         Entry("run", "Run", "run a bundle on a robot over ROS 2, under the safety supervisor"),
+        Entry("teleop", "Teleop", "drive the robot by keyboard or gamepad, with a dead man's switch"),
         Entry("emulate", "Emulate", "play the robot: an emulated one on the robot's own bus"),
         Entry("monitors", "Monitors", "the safety monitors, their thresholds and reactions"),
         Entry("replay", "Replay", "replay a recording: its commands bit for bit, or with other thresholds"),

@@ -77,6 +77,8 @@ class Doctor:
                 _bus(),
                 machine.real_time_scheduling(),
                 machine.memory_locking(),
+                machine.processor_affinity(),
+                machine.kernel(),
             ],
         )
         _section(console, "Pictures", [video])

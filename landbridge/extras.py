@@ -12,12 +12,14 @@ class Extra:
         gives: what one can do with it.
         modules: the import packages that it installs and Landbridge's code imports.
         instead: another way to get the same, for machines that the wheels do not reach.
+        beyond: import packages that come by that other way alone.
     """
 
     name: str
     gives: str
     modules: tuple[str, ...]
     instead: str = ""
+    beyond: tuple[str, ...] = ()
 
     @property
     def how(self) -> str:
@@ -45,6 +47,8 @@ EXTRAS = (
             "matplotlib",
             "PIL",
             "imageio_ffmpeg",
+            "SALib",
+            "cmaes",
         ),
     ),
     Extra(
@@ -62,6 +66,7 @@ EXTRAS = (
             "sensor_msgs",
             "std_msgs",
             "std_srvs",
+            "trajectory_msgs",
         ),
         instead="source the system's ROS 2 (source /opt/ros/DISTRIBUTION/setup.bash)",
     ),
@@ -72,9 +77,10 @@ EXTRAS = (
     ),
     Extra(
         name="isaaclab",
-        gives="simulate in Isaac Lab, with engine isaac_lab",
+        gives="simulate in Isaac Lab, with engines isaac_lab and isaac_lab_physx",
         modules=("isaaclab", "isaaclab_newton", "newton"),
         instead="see docs/isaac_lab.md, since Isaac Lab itself wants a second command",
+        beyond=("isaaclab_ov", "ovphysx", "ovstage"),
     ),
     Extra(
         name="pybullet",
@@ -107,4 +113,4 @@ EXTRAS = (
 def extra_with(module: str) -> Extra | None:
     """The extra that installs `module` (dotted names count by their first part), or None where none does."""
     top = module.partition(".")[0]
-    return next((extra for extra in EXTRAS if top in extra.modules), None)
+    return next((extra for extra in EXTRAS if top in extra.modules + extra.beyond), None)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _WIDTH_OF_A_FILE = 130  # characters, where the output goes to a file or pipe
+_ITEMS = 12  # of a list that are shown
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,8 @@ def _compact(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_compact(item)}" for name, item in value.items())
     if isinstance(value, list):
-        return "[" + ", ".join(_compact(item) for item in value) + "]"
+        some = [_compact(item) for item in value[:_ITEMS]] + ["..."] * (len(value) > _ITEMS)
+        return "[" + ", ".join(some) + "]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

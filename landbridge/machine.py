@@ -92,6 +92,30 @@ def memory_locking() -> Finding:
     return Finding("memory locking", ok, f"up to {limit / 1e6:.0f} MB", remedy)
 
 
+def processor_affinity() -> Finding:
+    """Processors that `landbridge run --cpus` may name, and those that the kernel keeps free of other work."""
+    usable = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+    isolated = _kernel_says(Path("/sys/devices/system/cpu/isolated"))
+    detail = f"--cpus may name {usable}; kept free of other work: {isolated or 'none'}"
+    remedy = "" if isolated else "for a robot: boot with isolcpus=N, so that nothing else runs on the loop's processor"
+    return Finding("processor affinity", bool(isolated), detail, remedy)
+
+
+def kernel() -> Finding:
+    """Whether the kernel is one for real-time work."""
+    realtime = _kernel_says(Path("/sys/kernel/realtime")) == "1" or "PREEMPT_RT" in platform.version()
+    remedy = "" if realtime else "for a robot: a PREEMPT_RT kernel bounds how late a loop can be woken"
+    return Finding("kernel", realtime, f"{platform.release()}, {'' if realtime else 'not '}PREEMPT_RT", remedy)
+
+
+def _kernel_says(path: Path) -> str:
+    """Contents of a file that the kernel may not have."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
 def gpu() -> Finding:
     """NVIDIA GPUs. None is needed; the default engine runs on the processor."""
     tool = shutil.which("nvidia-smi")

@@ -1,5 +1,6 @@
 """`landbridge monitors [BUNDLE]`."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ import tyro
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from contract.policy_contract import Contract
     from contract.robot import Robot
+    from deploy_robot.limits import Limits
 
-_WIDTH_OF_A_FILE = 170  # characters, where the output goes to a file or pipe
+_WIDTH_OF_A_FILE = 230  # characters, where the output goes to a file or pipe
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Monitors:
         from contract.bundle import read_bundle
         from deploy_robot.constraint_table import COLUMNS, cells
         from deploy_robot.constraints import CONSTRAINTS
+        from deploy_robot.limits import limits_of
         from deploy_robot.thresholds import thresholds_of
         from landbridge.shipped import find
 
@@ -55,19 +57,34 @@ class Monitors:
         console = Console(highlight=False)
         if not console.is_terminal:
             console = Console(highlight=False, width=_WIDTH_OF_A_FILE)
-        tables = [_table(COLUMNS, cells(CONSTRAINTS, thresholds_of(CONSTRAINTS, contract)))]
-        if robot is not None:
-            tables.append(_joints(robot, contract))
+        limits = limits_of(robot, contract) if robot else None
+        tables = [_table(COLUMNS, cells(CONSTRAINTS, thresholds_of(CONSTRAINTS, contract), limits))]
+        if robot is not None and limits is not None:
+            tables += [_facts(limits), _joints(robot, limits)]
         for table in tables:
             console.print(table)
             console.print()
         return 0
 
 
-def _joints(robot: "Robot", contract: "Contract | None") -> "Table":
+def _facts(limits: "Limits") -> "Table":
+    """What the limits of whole-robot constraints are multiples of."""
+    facts = (
+        ("power", limits.power, "W"),
+        ("motor temperature", limits.temperature, "degrees Celsius"),
+        ("smallest battery charge", limits.battery, "of 1"),
+        ("force on a foot", limits.foot_force, "N"),
+        ("smallest base height", limits.base_height, "m above the lowest foot"),
+        ("pairs of parts that must keep clear", len(limits.geometry.pairs) if limits.geometry else None, ""),
+    )
+    shown = ((name, "not known" if value is None else f"{value:g} {unit}".strip()) for name, value, unit in facts)
+    return _table(("robot", "limit"), shown)
+
+
+def _joints(robot: "Robot", limits: "Limits") -> "Table":
     from deploy_robot.limits import limits_of
 
-    own, limits = limits_of(robot), limits_of(robot, contract)
+    own = limits_of(robot)
     columns = ("joint_lower", "joint_upper", "joint_velocity", "joint_effort", "target_lower", "target_upper")
 
     def row(j: int) -> Iterable[str]:
@@ -75,7 +92,7 @@ def _joints(robot: "Robot", contract: "Contract | None") -> "Table":
         for column in columns:
             value = float(getattr(limits, column)[j])
             tightened = value != float(getattr(own, column)[j])
-            yield f"{value:.4g}{' bundle' if tightened else ''}"
+            yield "no motor" if math.isinf(value) else f"{value:.4g}{' bundle' if tightened else ''}"
 
     heads = ("joint", "lower rad", "upper rad", "rad/s", "N m", "target lower", "target upper")
     return _table(heads, (row(j) for j in range(robot.num_joints)))

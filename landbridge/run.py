@@ -25,7 +25,9 @@ class Run:
         landbridge run go2-velocity-flat.zip --robot emulated --seconds 20 --command 0.6,0,0
         landbridge run runs/my-policy/bundle --command 0.3,0.2,-0.5 --seed 7 --out runs/turning
         landbridge run go2-velocity-flat --protocol unitree
+        landbridge run go2-velocity-flat --robot unitree_go2 --address eth0 --dry-run
         landbridge run go2-velocity-flat --robot unitree_go2 --address eth0 --confirm-hardware
+        landbridge run go2-velocity-flat --listen --domain 7 --seconds 600
     """
 
     bundle: Annotated[Path, tyro.conf.Positional]
@@ -35,7 +37,8 @@ class Run:
     protocol: Literal["udp", "unitree"] = "udp"
     """What the emulated robot speaks; with unitree, a Go2's DDS topics, driver unitree_go2 reaches it."""
     address: str = ""
-    """Where the driver finds a robot that is not emulated; for unitree_go2 the network interface, as in eth0."""
+    """Where the driver finds a robot that is not emulated; for unitree_go2 the network interface, as in eth0, for
+    replay a recording, for ros2_control see docs/drivers.md."""
     confirm_hardware: bool = False
     """The robot hangs or has room to fall, nobody is near, and I hold its emergency stop: a real robot needs this."""
     seconds: float = 20.0
@@ -48,6 +51,20 @@ class Run:
     """Of the emulated robot's hidden parameters and noise."""
     out: Path | None = None
     """Folder for summary.json, logs and recordings; by default runs/run-DATE-TIME."""
+    dry_run: bool = False
+    """Shadow mode: read the robot, compute, check and record everything, and never write the robot, which stays in
+    the hands of whoever moves it. Needs no --confirm-hardware."""
+    listen: bool = False
+    """Publish no command: whoever publishes cmd_vel in the ROS domain drives, as `landbridge teleop` does."""
+    priority: int | None = None
+    """SCHED_FIFO priority of robot_node, ten less for policy_node, where the system permits it; 0 for normal
+    scheduling. By default 50."""
+    cpus: str = ""
+    """Processors that both nodes stay on, such as 2,3 or 2-3; by default all."""
+    lock_memory: bool = False
+    """Keep every page of both nodes in memory, where the system permits it."""
+    freeze_garbage: bool = True
+    """Spare what start-up left behind from garbage collection in both nodes."""
     record: bool = False
     """Record the whole run (MCAP); without it, the minute before each trip of a monitor. See `landbridge replay`."""
     domain: int | None = None
@@ -66,6 +83,7 @@ class Run:
 
         from rich.console import Console
 
+        from deploy_robot.real_time import Scheduling
         from deploy_robot.session import SessionConfig, run_session
         from deploy_robot.session_display import live_status, print_summary
         from hil_tests.robot_process import emulated_robot
@@ -87,6 +105,9 @@ class Run:
             self.trusted_keys,
             self.confirm_hardware,
             self.record,
+            self.dry_run,
+            self.listen,
+            Scheduling(self.priority, self.cpus, self.lock_memory, self.freeze_garbage),
         )
         console = Console(highlight=False)
         with live_status(console, self.seconds) as show:

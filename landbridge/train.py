@@ -13,8 +13,8 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count it
 class Train:
     """Train a policy in simulation and export it as a bundle.
 
-    Writes config.json, provenance.json, metrics.jsonl, TensorBoard logs and checkpoints to OUT/RECIPE/TIME, and at the
-    end the policy bundle to OUT/RECIPE/TIME/bundle.
+    Writes config.json, provenance.json, randomisation.json, metrics.jsonl, TensorBoard logs and checkpoints to
+    OUT/RECIPE/TIME, and at the end the policy bundle to OUT/RECIPE/TIME/bundle.
     Ctrl-C saves a checkpoint and ends with exit code 130; --resume goes on from there, bit for bit.
 
     Any setting of the recipe can be changed after `--`; `landbridge train RECIPE -- --help` lists them.
@@ -23,6 +23,7 @@ class Train:
         landbridge train go2-velocity-flat
         landbridge train go2-velocity-flat --num-envs 1024 --steps 8000000 --seed 3
         landbridge train go2-velocity-flat --engine mujoco_warp --device cuda:0 --num-envs 4096
+        landbridge train go2-velocity-flat --randomisation full
         landbridge train go2-velocity-flat --minutes 5 -- --ppo.entropy-coef 0.01
         landbridge train --resume runs/go2-velocity-flat/2026-05-04_12-30-00
     """
@@ -41,6 +42,9 @@ class Train:
 
     device: str | None = None
     """cpu, cuda:0, or auto: a GPU where the engine can use one."""
+
+    randomisation: str | None = None
+    """A JSON file that says what is randomised, or none, cartpole, quadruped or full; by default the recipe's own."""
 
     num_envs: int | None = None
     """Environments."""
@@ -96,6 +100,7 @@ class Train:
         named = {
             "--engine": self.engine,
             "--device": self.device,
+            "--randomisation": self.randomisation,
             "--num-envs": self.num_envs,
             "--train.steps": self.steps,
             "--train.minutes": self.minutes,

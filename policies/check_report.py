@@ -111,6 +111,7 @@ def show(result: CheckResult, console: Console) -> None:
         ),
         soft_wrap=True,
     )
+    console.print(Text(result.supervisor.sentence(), style="dim"), soft_wrap=True)
     if result.not_randomised:
         console.print(_not_randomised(result), soft_wrap=True)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from contract.errors import BundleError, UsageError
 from contract.policy_contract import Contract
 from deploy_robot.onnx_policy import OnnxPolicy
+from policies.check_monitors import EpisodeTrips
 from sim.env import VecEnv
 from sim.rollout import Rollout, robot_mass
 
@@ -18,7 +19,12 @@ Progress = Callable[[int, int], None]
 
 
 def roll_out(
-    policy: OnnxPolicy, env: VecEnv, commands: Array, seconds: float, progress: Progress | None = None
+    policy: OnnxPolicy,
+    env: VecEnv,
+    commands: Array,
+    seconds: float,
+    progress: Progress | None = None,
+    trips: EpisodeTrips | None = None,
 ) -> Rollout:
     """Run `policy` in every environment for `seconds` under `commands` (N, C).
 
@@ -26,6 +32,7 @@ def roll_out(
         policy: of batch N; its memory is cleared first.
         env: with `auto_reset=False`, so that an episode that ends stays ended.
         progress: called with (steps done, steps in all).
+        trips: counts what the supervisor would have done.
 
     Raises:
         UsageError: policy, environment and commands differ in number, or the environment resets by itself.
@@ -51,6 +58,8 @@ def roll_out(
         diverged |= alive & result.diverged.cpu().numpy()
         alive = alive & ~result.terminated.cpu().numpy()
         alive_rows.append(alive)
+        if trips is not None:
+            trips.step(alive, diverged)
         state = env.state
         record["base_lin_vel"].append(_copy(env.base_lin_vel))
         record["base_ang_vel"].append(_copy(state.root_ang_vel))

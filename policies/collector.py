@@ -44,6 +44,30 @@ class Environment(Protocol):
         ...
 
 
+class Monitors(Protocol):
+    """Who watches the robots in training for the log; `policies.training_monitors.TrainingMonitors` is one."""
+
+    def begin(self) -> None:
+        """A rollout begins."""
+        ...
+
+    def step(self, result: StepResult) -> None:
+        """The environment has made a step."""
+        ...
+
+    def finish(self) -> tuple[dict[str, float], float]:
+        """Figures of the rollout, and the wall time in s that they cost."""
+        ...
+
+    def checkpoint(self) -> dict[str, Any]:
+        """All that is needed to go on bit for bit."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Inverse of `checkpoint`."""
+        ...
+
+
 class Explorer(Protocol):
     """Who chooses actions in training."""
 
@@ -55,10 +79,14 @@ class Explorer(Protocol):
 class Collector:
     """Steps environments and controllers in turn and fills a storage. Holds the memory of the controllers."""
 
-    def __init__(self, env: Environment, controller: Controller, explorer: Explorer) -> None:
+    def __init__(
+        self, env: Environment, controller: Controller, explorer: Explorer, monitors: Monitors | None = None
+    ) -> None:
         self.env = env
         self.controller = controller
         self.explorer = explorer
+        self.monitors = monitors
+        self.monitor_seconds = 0.0  # of wall time, in the last rollout
         self.memory = controller.initial_memory(env.num_envs)
         self._episode_return = torch.zeros(env.num_envs, device=env.device)
         self._episode_steps = torch.zeros(env.num_envs, device=env.device)
@@ -66,8 +94,10 @@ class Collector:
     @torch.no_grad()
     def collect(self, storage: RolloutStorage) -> dict[str, float]:
         """Fill `storage`; figures for the log. Those of episodes are there only if one ended."""
-        env, sums = self.env, _Sums()
+        env, sums, monitors = self.env, _Sums(), self.monitors
         storage.clear()
+        if monitors is not None:
+            monitors.begin()
         for _ in range(storage.steps):
             features, memory = self.controller.observe(env.signals, self.memory)
             action = self.explorer.act(features)
@@ -77,8 +107,14 @@ class Collector:
             storage.outcome(result.reward, result.terminated, result.truncated, result.final_critic_obs)
             self.memory = {name: _zero_rows(value, result.done) for name, value in memory.items()}
             self._count(result, sums)
+            if monitors is not None:
+                monitors.step(result)
         storage.finish(env.critic_obs())
-        return self._figures(sums.read(), len(storage))
+        figures = self._figures(sums.read(), len(storage))
+        if monitors is not None:
+            watched, self.monitor_seconds = monitors.finish()
+            figures |= watched
+        return figures
 
     def _count(self, result: StepResult, sums: _Sums) -> None:
         self._episode_return += result.reward
@@ -116,6 +152,7 @@ class Collector:
             "memory": {name: value.clone() for name, value in self.memory.items()},
             "episode_return": self._episode_return.clone(),
             "episode_steps": self._episode_steps.clone(),
+            "monitors": self.monitors.checkpoint() if self.monitors is not None else None,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -124,6 +161,8 @@ class Collector:
         self.memory = {name: value.to(device, copy=True) for name, value in state["memory"].items()}
         self._episode_return = state["episode_return"].to(device, copy=True)
         self._episode_steps = state["episode_steps"].to(device, copy=True)
+        if self.monitors is not None and state.get("monitors") is not None:  # older checkpoints have none
+            self.monitors.restore(state["monitors"])
 
 
 class _Sums:

@@ -8,14 +8,30 @@ from contextlib import contextmanager
 def counted(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     """Gives a function of (steps done, steps in all) that shows them on stderr, so that stdout stays for results."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """How many a second."""
+
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:,.0f}/s")
 
     console = Console(stderr=True, highlight=False)
     bar = Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=24),  # so that all of it fits into 80 characters
         MofNCompleteColumn(),
         TextColumn(unit, markup=False),
+        Rate(),
         TimeRemainingColumn(),
         console=console,
         transient=True,

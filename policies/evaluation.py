@@ -15,7 +15,8 @@ from domain_rand.randomiser import EpisodeRandomiser, Missing
 from domain_rand.spec import Randomisation
 from policies import recipes
 from policies.check_metrics import EpisodeMetrics, episode_metrics, mean_of_known, percentile, used_fraction
-from policies.check_rollout import Progress, roll_out
+from policies.check_monitors import EpisodeTrips, SupervisorTrips
+from policies.check_rollout import Progress, check_fits, roll_out
 from sim import tasks
 from sim.env import VecEnv
 from sim.rollout import Rollout
@@ -111,6 +112,7 @@ class CheckResult:
     bars: tuple[Bar, ...]
     cells: tuple[Cell, ...]
     falls: tuple[Fall, ...]
+    supervisor: SupervisorTrips  # what would have tripped; no requirement
 
     @property
     def passed(self) -> bool:
@@ -202,7 +204,9 @@ def evaluate(
         auto_reset=False,
     )
     try:
-        rollout = roll_out(policy, env, commands, spec.seconds, progress)
+        check_fits(artefact.contract, env)
+        trips = EpisodeTrips(env, artefact.contract)
+        rollout = roll_out(policy, env, commands, spec.seconds, progress, trips)
         robot = env.robot
     finally:
         env.close()
@@ -246,6 +250,7 @@ def evaluate(
         bars=_bars(spec, table, torque, velocity),
         cells=table,
         falls=_falls(spec, cells, rollout, metrics),
+        supervisor=trips.result(),
     )
     return Check(result, robot, task, rollout, metrics, torque, velocity)
 

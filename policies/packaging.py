@@ -8,8 +8,6 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from contract.bundle import read_bundle, write_bundle
 from contract.errors import BundleError
 from contract.policy_contract import CommandRange, Provenance
@@ -62,8 +60,8 @@ def package(recipe: Recipe, controller: Controller, made: Provenance, path: Path
         task=task.name,
         control_period=task.control_period,
         command=CommandRange(task.command.elements, task.command.lower, task.command.upper),
-        sensor_delay=delay_range(recipe.randomisation, "sensor_delay"),
-        action_delay=delay_range(recipe.randomisation, "action_delay"),
+        sensor_delay=delay_range(recipe.randomisation, "sensor"),
+        action_delay=delay_range(recipe.randomisation, "action"),
         training_envelope=signal_statistics(
             {name: values.reshape(-1, *values.shape[2:]) for name, values in signals.items()}
         ),
@@ -109,10 +107,9 @@ def with_check(check: Check) -> Path:
     return write_bundle(bundle.path, bundle.contract, bundle.onnx, bundle.golden, card, plots(check))
 
 
-def delay_range(randomisation: Randomisation, parameter: str) -> tuple[float, float]:
-    """Shortest and longest delay that training drew, s; none where it was not randomised."""
-    for term in randomisation.terms:
-        if term.parameter == parameter:
-            low, high = term.distribution.quantile(np.array([0.0, 1.0]))
-            return float(low), float(high)
-    return 0.0, 0.0
+def delay_range(randomisation: Randomisation, link: str) -> tuple[float, float]:
+    """Shortest and longest delay of `link`, sensor or action, that training drew, s; none where it drew none."""
+    ranges = {term.parameter: term.distribution.support for term in randomisation.terms}
+    low, high = ranges.get(f"{link}_delay", (0.0, 0.0))
+    _, jitter = ranges.get(f"{link}_jitter", (0.0, 0.0))
+    return low, high + jitter

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from domain_rand.named import named
 from domain_rand.spec import Randomisation
 from policies.algorithms.ppo import Mirror
 from policies.config import PPOConfig, TrainConfig
@@ -48,7 +49,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Settings:
-    """The part of a recipe that a command line may change."""
+    """The part of a recipe that a command line may change.
+
+    Attributes:
+        randomisation: a JSON file, or none, cartpole, quadruped or full; empty for the recipe's own.
+    """
 
     ppo: PPOConfig
     train: TrainConfig
@@ -57,15 +62,23 @@ class Settings:
     engine: str
     device: str
     seed: int
+    randomisation: str = ""
 
     @staticmethod
     def of(recipe: Recipe) -> Settings:
         """The settings that a recipe comes with."""
-        return Settings(**{f.name: getattr(recipe, f.name) for f in dataclasses.fields(Settings)})
+        names = (field.name for field in dataclasses.fields(Settings) if field.name != "randomisation")
+        return Settings(**{name: getattr(recipe, name) for name in names})
 
     def applied_to(self, recipe: Recipe) -> Recipe:
-        """The recipe with these settings."""
-        return dataclasses.replace(recipe, **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+        """The recipe with these settings.
+
+        Raises:
+            UsageError: there is no such randomisation.
+        """
+        changed = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        changed["randomisation"] = named(self.randomisation) if self.randomisation else recipe.randomisation
+        return dataclasses.replace(recipe, **changed)
 
 
 def with_arguments(recipe: Recipe, arguments: tuple[str, ...]) -> Recipe:
@@ -73,7 +86,7 @@ def with_arguments(recipe: Recipe, arguments: tuple[str, ...]) -> Recipe:
 
     Raises:
         SystemExit: 2 where an argument is wrong, 0 for `--help`; tyro has printed why.
-        UsageError: a value is out of range.
+        UsageError: a value is out of range, or there is no such randomisation.
     """
     import tyro
 

@@ -13,11 +13,15 @@ from contract.storage import replace_file
 
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
+RANDOMISATION = "randomisation.json"
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """`config.json`, `provenance.json`, `metrics.jsonl`, `tensorboard/` and `checkpoints/` under one path."""
+    """What a run leaves under one path.
+
+    `config.json`, `provenance.json`, `randomisation.json`, `metrics.jsonl`, `tensorboard/` and `checkpoints/`.
+    """
 
     path: Path
 

@@ -12,7 +12,7 @@ import torch
 
 from policies.algorithms.ppo import PPO
 from policies.checkpoint import CheckpointStore, random_state, set_random_state
-from policies.collector import Collector, Environment
+from policies.collector import Collector, Environment, Monitors
 from policies.config import TrainConfig
 from policies.controller import Controller
 from policies.interrupt import Interrupt
@@ -48,6 +48,7 @@ class Trainer:
         config: TrainConfig,
         directory: Path,
         reporter: Reporter,
+        monitors: Monitors | None = None,
     ) -> None:
         self.env = env
         self.controller = controller
@@ -56,7 +57,7 @@ class Trainer:
         self.directory = directory
         self.reporter = reporter
         self.checkpoints = CheckpointStore(directory / "checkpoints", config.keep_checkpoints)
-        self.collector = Collector(env, controller, algorithm)
+        self.collector = Collector(env, controller, algorithm, monitors)
         self.storage = RolloutStorage(
             algorithm.config.rollout_steps,
             env.num_envs,
@@ -174,6 +175,7 @@ class Trainer:
             "speed/steps_per_second": len(self.storage) / (end - start),
             "speed/collect_share": (collected - start) / (end - start),
             "speed/update_share": (end - collected) / (end - start),
+            "speed/monitor_share": self.collector.monitor_seconds / (end - start),
         }
 
     def _warm_up(self) -> None:

@@ -1,4 +1,4 @@
-"""What comes between a target and the motors, and what strikes the robot from outside: action delay and pushes."""
+"""What strikes the robot from outside: pushes. Forces that last are parameters of the engines."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,45 +6,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from contract.errors import UsageError
 from sim.engines.engine import Engine, Parameter
+from sim.stage import Stage
 
 
-class Disturbances:
-    """Action delays and pushes of `num_envs` environments."""
+class Disturbances(Stage):
+    """Pushes of `num_envs` environments."""
 
-    def __init__(
-        self, num_envs: int, control_period: float, physics_dt: float, decimation: int, generator: torch.Generator
-    ) -> None:
-        self.parameters = {
-            "action_delay": Parameter(1, "s", 0.0, "age of a target when the motors get it, at most one period"),
+    def __init__(self, num_envs: int, control_period: float, generator: torch.Generator) -> None:
+        parameters = {
             "push_interval": Parameter(1, "s", 0.0, "time between pushes; 0 for none"),
             "push_speed": Parameter(1, "m/s", 0.0, "speed that a push adds to the base, horizontal"),
             "push_spin": Parameter(1, "rad/s", 0.0, "yaw rate that a push adds to the base, either way"),
         }
-        device = generator.device
-        self.values = {name: torch.zeros(num_envs, 1, device=device) for name in self.parameters}
+        super().__init__(parameters, num_envs, generator.device)
         self._period = control_period
-        # A target that arrives within the first half of a physics step is taken as there for all of it.
-        self._latest = (torch.arange(decimation, device=device) + 0.5) * physics_dt
-        self._left = torch.full((num_envs,), torch.inf, device=device)
+        self._left = torch.full((num_envs,), torch.inf, device=generator.device)
         self._generator = generator
-
-    def check(self, draw: Mapping[str, Tensor]) -> None:
-        """Refuse delays longer than what is remembered: they would come out shorter without a word."""
-        if "action_delay" in draw:
-            check_delay("action_delay", draw["action_delay"], self._period)
 
     def reset(self, ids: Tensor) -> None:
         """Schedule the first push of new episodes, somewhere in its interval."""
         interval = self.values["push_interval"][ids, 0]
         first = interval * torch.rand(len(ids), generator=self._generator, device=interval.device)
         self._left[ids] = torch.where(interval > 0.0, first, torch.inf)
-
-    def delayed(self, target: Tensor, last_target: Tensor) -> Tensor:
-        """(N, S, J): each physics step holds the newest target (N, J) that has reached the motors."""
-        fresh = self._latest >= self.values["action_delay"]
-        return torch.where(fresh[:, :, None], target[:, None], last_target[:, None])
 
     def push(self, engine: Engine) -> None:
         """Let one control period pass, and push where it is time, in a random direction."""
@@ -65,17 +49,8 @@ class Disturbances:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Parameters and push schedule."""
-        return {"left": self._left.clone(), "values": {k: v.clone() for k, v in self.values.items()}}
+        return {**super().state_dict(), "left": self._left.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Inverse of `state_dict`."""
-        device = self._latest.device
-        self._left = state["left"].to(device, copy=True)
-        self.values = {k: v.to(device, copy=True) for k, v in state["values"].items()}
-
-
-def check_delay(name: str, values: Tensor, longest: float) -> None:
-    """Raises UsageError unless all delays lie between 0 and `longest` s."""
-    if not bool(((values >= 0.0) & (values <= longest + 1e-6)).all()):
-        raise UsageError(f"randomisation: {name} must lie between 0 and {longest:g} s")
+        super().load_state_dict(state)
+        self._left = state["left"].to(self._left.device, copy=True)

@@ -1,7 +1,8 @@
 """The vectorised environment: an engine, a task, sensors, and whoever randomises them.
 
-One control step: the joint target is delayed, the engine advances, pushes strike, rewards and terminations are
-computed from the true state, finished episodes begin anew, and the sensors report.
+One control step: what is randomised within episodes is drawn where it is time, the joint target makes its way to the
+motors, the engine advances, pushes strike, rewards and terminations are computed from the true state, finished episodes
+begin anew, and the sensors report.
 """
 
 from collections.abc import Mapping
@@ -13,15 +14,17 @@ from torch import Tensor
 import contract.robots
 from contract.errors import UsageError
 from sim import engines
+from sim.actuation import Actuation
 from sim.commands import CommandSource
 from sim.disturbances import Disturbances
 from sim.engines.engine import Engine, EngineState
 from sim.episode import Episode, StepResult
+from sim.initial_state import StartModel
 from sim.randomiser import Randomiser
-from sim.rotations import projected_gravity, quat_from_yaw, quat_rotate_inverse
+from sim.rotations import projected_gravity, quat_rotate_inverse
 from sim.sensors import SensorModel
+from sim.stage import Stage
 from sim.tasks.task import Task
-from sim.terrains import spawn_height
 
 CONTACT_FORCE = 1.0  # N, above which a geom counts as touching
 
@@ -46,7 +49,8 @@ class VecEnv:
         base_lin_vel: (N, 3) m/s in the base frame. gravity: (N, 3) unit vector in the base frame.
         clock: (N,) s since the episode began.
         foot_contact: (N, F) bool. air_time: (N, F) s since each foot left the ground, as of before this step.
-        draws: parameters of the present episodes, each (N, size).
+        stages: the parts between policy and physics that have parameters of their own, by name.
+        draws: parameters that are randomised, as they are now, each (N, size).
         finished: episodes that have ended; whoever reads it empties it.
     """
 
@@ -84,11 +88,20 @@ class VecEnv:
         self._generator = torch.Generator(on).manual_seed(seed)
         self.sensors = SensorModel(self.robot, num_envs, task.physics_dt, task.decimation, self._generator)
         self.commands = CommandSource(task.command, num_envs, task.control_period, self._generator)
-        self.disturbances = Disturbances(
-            num_envs, task.control_period, task.physics_dt, task.decimation, self._generator
+        self.actuation = Actuation(
+            self.robot, num_envs, task.control_period, task.physics_dt, task.decimation, self._generator
         )
-        own = {**self.sensors.parameters, **self.disturbances.parameters}
-        self.parameters = {**self.engine.capabilities.parameters, **own}
+        self.disturbances = Disturbances(num_envs, task.control_period, self._generator)
+        self.start = StartModel(self.robot, num_envs, task.terrain, task.initial, self._generator)
+        self.stages: dict[str, Stage] = {
+            "sensors": self.sensors,
+            "actuation": self.actuation,
+            "disturbances": self.disturbances,
+            "start": self.start,
+        }
+        self.parameters = dict(self.engine.capabilities.parameters)
+        for stage in self.stages.values():
+            self.parameters |= stage.parameters
         self._randomiser = randomiser
         if randomiser is not None:
             randomiser.bind(self.parameters)
@@ -105,7 +118,6 @@ class VecEnv:
 
         self.default_joint_pos = constant(self.robot.default_joint_pos)
         self.joint_limits = constant(self.robot.joint_lower), constant(self.robot.joint_upper)
-        self._spawn_height = self.robot.standing_height + spawn_height(task.terrain)
         self._everyone = torch.arange(num_envs, device=on)
         self.episode_index = zeros(dtype=torch.long) - 1
         self.episode_step = zeros(dtype=torch.long)
@@ -134,7 +146,7 @@ class VecEnv:
         return self.engine.state
 
     def parameter(self, name: str) -> Tensor:
-        """(N, size) value of a parameter in the present episodes."""
+        """(N, size) value of a parameter now."""
         if name in self.draws:
             return self.draws[name]
         parameter = self.parameters[name]
@@ -161,13 +173,13 @@ class VecEnv:
         task, engine = self.task, self.engine
         self.last_joint_target, self.joint_target = self.joint_target, joint_target.clone()
         self.last_joint_vel = engine.state.joint_vel
-        # The motors close their loop on the encoders, so that they miss a target by the encoders' offset.
+        if self._randomiser is not None and self._randomiser.changes_within_episodes:
+            self._change(self._randomiser)
         offset = self.sensors.values["encoder_offset"]
-        targets = self.disturbances.delayed(self.joint_target, self.last_joint_target)
-        engine.step(targets - offset[:, None])
+        engine.step(self.actuation.targets(self.joint_target, self.last_joint_target, offset, engine.state.joint_pos))
         diverged = engine.diverged.clone()
         self.joint_target[diverged] = self.last_joint_target[diverged]  # it may be what is not finite
-        self.sensors.record(engine.trace)
+        self.sensors.record(engine.trace, self.actuation.slack)
         self.episode_step += 1
         self.clock += self.control_period
         self.total_steps += self.num_envs
@@ -235,54 +247,53 @@ class VecEnv:
             )
 
     def _reset(self, ids: Tensor) -> None:
-        n, initial, robot = len(ids), self.task.initial, self.robot
-
-        def spread(half: float, size: int) -> Tensor:
-            return half * (2.0 * torch.rand(n, size, generator=self._generator, device=self.device) - 1.0)
-
         self.episode_index[ids] += 1
         self._randomise(ids)
-        joint_pos = self.default_joint_pos + spread(initial.joint_pos, robot.num_joints)
-        joint_pos = joint_pos.clamp(*self.joint_limits)
-        height = self._spawn_height + spread(0.5 * initial.height, 1) + 0.5 * initial.height
-        self.engine.reset(
-            ids,
-            torch.cat([torch.zeros(n, 2, device=self.device), height], dim=1),
-            quat_from_yaw(spread(torch.pi, 1)[:, 0]),
-            spread(initial.lin_vel, 3),
-            spread(initial.ang_vel, 3),
-            joint_pos,
-            spread(initial.joint_vel, robot.num_joints),
-        )
+        start = self.start.draw(ids, self.joint_limits)
+        self.engine.reset(ids, **vars(start))
         self.sensors.reset(ids, self.engine.trace)
         self.commands.draw(ids)
         self.episode_step[ids] = 0
         self._episode_start[ids] = 0
         self.episode_return[ids] = 0.0
         self.clock[ids] = 0.0
-        self.joint_target[ids] = joint_pos
-        self.last_joint_target[ids] = joint_pos
+        self.joint_target[ids] = start.joint_pos
+        self.last_joint_target[ids] = start.joint_pos
         self.last_joint_vel[ids] = self.engine.state.joint_vel[ids]
         self.air_time[ids] = 0.0
         self.foot_contact[ids] = False
         self._derive_frames()
 
     def _randomise(self, ids: Tensor) -> None:
+        """Draw the parameters of new episodes."""
         if self._randomiser is not None:
             envs, episodes = ids.cpu().numpy(), self.episode_index[ids].cpu().numpy()
-            draw = {name: value.to(self.device) for name, value in self._randomiser.draw(envs, episodes).items()}
-            self.disturbances.check(draw)
-            self.sensors.check(draw)
-            physical = {k: v for k, v in draw.items() if k in self.engine.capabilities.parameters}
-            self.engine.set_parameters(ids, physical)
-            for name, value in draw.items():
-                if name not in self.draws:
-                    self.draws[name] = torch.zeros(self.num_envs, value.shape[1], device=self.device)
-                self.draws[name][ids] = value
-                for owner in (self.sensors.values, self.disturbances.values):
-                    if name in owner:
-                        owner[name][ids] = value
+            draw = self._randomiser.draw(envs, episodes)
+            if episodes.min() > 0:
+                draw = {name: value for name, value in draw.items() if name not in self._randomiser.start_up}
+            self._apply(ids, draw)
         self.disturbances.reset(ids)
+        self.actuation.reset(ids)
+
+    def _change(self, randomiser: Randomiser) -> None:
+        """Draw anew what is due in this control step."""
+        envs, episodes = self._everyone.cpu().numpy(), self.episode_index.cpu().numpy()
+        steps = (self.episode_step - self._episode_start + 1).cpu().numpy()
+        for change in randomiser.changes(envs, episodes, steps, self.control_period):
+            self._apply(self._everyone[change.rows.to(self.device)], change.values)
+
+    def _apply(self, ids: Tensor, draw: Mapping[str, Tensor]) -> None:
+        """Set parameters where they belong."""
+        values = {name: value.to(self.device) for name, value in draw.items()}
+        for stage in self.stages.values():
+            stage.set(ids, values)
+        physical = {k: v for k, v in values.items() if k in self.engine.capabilities.parameters}
+        if physical:
+            self.engine.set_parameters(ids, physical)
+        for name, value in values.items():
+            if name not in self.draws:
+                self.draws[name] = torch.zeros(self.num_envs, value.shape[1], device=self.device)
+            self.draws[name][ids] = value
 
     def _observe(self) -> None:
         self.signals = {**self.sensors.read(), self.task.command.name: self.commands.value.clone()}
@@ -313,12 +324,11 @@ class VecEnv:
         """All that is needed to go on bit for bit."""
         return {
             "engine": self.engine.state_dict(),
-            "sensors": self.sensors.state_dict(),
+            "stages": {name: stage.state_dict() for name, stage in self.stages.items()},
             "commands": self.commands.state_dict(),
             "randomiser": self._randomiser.state_dict() if self._randomiser else {},
             "generator": self._generator.get_state(),
             "tensors": {name: getattr(self, name).clone() for name in self._TENSORS},
-            "disturbances": self.disturbances.state_dict(),
             "draws": {k: v.clone() for k, v in self.draws.items()},
             "signals": {k: v.clone() for k, v in self.signals.items()},
             "total_steps": self.total_steps,
@@ -336,14 +346,14 @@ class VecEnv:
             return value.to(self.device, copy=True)
 
         self.engine.load_state_dict(state["engine"])
-        self.sensors.load_state_dict(state["sensors"])
+        for name, stage in self.stages.items():
+            stage.load_state_dict(state["stages"][name])
         self.commands.load_state_dict(state["commands"])
         if self._randomiser is not None:
             self._randomiser.load_state_dict(state["randomiser"])
         self._generator.set_state(state["generator"])
         for name in self._TENSORS:
             setattr(self, name, copied(state["tensors"][name]))
-        self.disturbances.load_state_dict(state["disturbances"])
         self.draws = {k: copied(v) for k, v in state["draws"].items()}
         self.signals = {k: copied(v) for k, v in state["signals"].items()}
         self.total_steps = int(state["total_steps"])

@@ -45,6 +45,12 @@ def quat_from_yaw(yaw: Tensor) -> Tensor:
     return torch.stack([torch.cos(0.5 * yaw), zero, zero, torch.sin(0.5 * yaw)], dim=-1)
 
 
+def quat_from_vector(v: Tensor) -> Tensor:
+    """Rotation by a rotation vector (..., 3) rad, of any size."""
+    angle = v.norm(dim=-1, keepdim=True)
+    return torch.cat([torch.cos(0.5 * angle), 0.5 * v * torch.sinc(0.5 * angle / torch.pi)], dim=-1)
+
+
 def quat_from_small_angle(v: Tensor) -> Tensor:
     """Rotation by a small rotation vector (..., 3) rad, normalised; exact to second order."""
     q = torch.cat([torch.ones_like(v[..., :1]), 0.5 * v], dim=-1)

@@ -5,6 +5,7 @@ import torch
 
 from sim.engines.engine import Capabilities, Trace
 from sim.engines.mujoco_cpu import MujocoCpuEngine
+from sim.engines.parameters import RESTITUTION
 from sim.rotations import quat_rotate, quat_rotate_inverse
 from sim.terrains import Rough
 from sim.terrains.shapes import Ground, HeightFieldShape
@@ -129,7 +130,8 @@ class SlipperyFloor(Spoilt):
     """Friction of a contact is some mean of robot and ground."""
 
     def spoil(self, model):
-        model.geom_friction[self._robot_geoms, 0] = 0.5 * self._built.model.geom_friction[self._robot_geoms, 0]
+        geoms = self._parameters._geoms
+        model.geom_friction[geoms, 0] = 0.5 * self._built.model.geom_friction[geoms, 0]
 
 
 class Sunk(MujocoCpuEngine):
@@ -334,3 +336,13 @@ def also_setting(parameter: str, other: str, factor: float) -> type[MujocoCpuEng
                 super().set_parameters(ids, {other: (nominal + factor * offset).expand(-1, size)})
 
     return AlsoSets
+
+
+class Dead(MujocoCpuEngine):
+    """Says that its contacts bounce, and they do not."""
+
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+        known = {**self.capabilities.parameters, "restitution": RESTITUTION}
+        self.capabilities = Capabilities(known)
+        self._values["restitution"] = np.zeros((self.num_envs, 1))

@@ -38,6 +38,7 @@ class SupervisedRobot:
     sends_targets: bool = False
     follows: bool = True  # whether the joints move as commanded
     varies: bool = True  # whether every sample differs a little from the last, as real ones do
+    reports: bool = True  # temperatures, battery and foot forces
     target_stamp: float | None = None  # s, of the sensor sample that the policy is stuck with
     trips: list[Trip] = field(default_factory=list)
 
@@ -49,6 +50,11 @@ class SupervisedRobot:
         self.joint_pos_error = np.zeros(n)  # of the encoders
         self.joint_vel = np.zeros(n)
         self.joint_torque = np.zeros(n)
+        self.temperature: np.ndarray | None = None
+        self.battery: float | None = None
+        self.foot_force: np.ndarray | None = None
+        self._report()
+        self.command: np.ndarray | None = None  # what an operator asks for
         self.imu_quat = np.array([1.0, 0.0, 0.0, 0.0])
         self.gyro = np.zeros(3)
         self.target_pos = self.start_pose.copy()
@@ -65,7 +71,7 @@ class SupervisedRobot:
     def step(self, dt: float = DT) -> Decision:
         """Let `dt` pass, and everybody do their part."""
         self.pass_time(dt)
-        self.decision = self.supervisor.step(self.now, self.state, self.target)
+        self.decision = self.supervisor.step(self.now, self.state, self.target, self.command)
         self.trips += self.decision.new_trips
         self.obey()
         return self.decision
@@ -91,9 +97,17 @@ class SupervisedRobot:
         self.sends_states = self.sends_targets = self.follows = self.varies = True
         for array in (self.joint_pos_error, self.joint_vel, self.joint_torque, self.gyro):
             array[:] = 0.0
+        self._report()
+        self.command = None
         self.imu_quat = rolled(0.0)
         self.target_pos, self.target_stamp = self.start_pose.copy(), None
         self.joint_pos = self.decision.command.joint_target.copy()
+
+    def _report(self) -> None:
+        """What a healthy robot says of itself."""
+        if self.reports:
+            self.temperature, self.battery = np.full(self.robot.num_joints, 35.0), 0.8
+            self.foot_force = np.full(len(self.robot.feet), 40.0)
 
     def sense(self) -> None:
         """Take a sample of the sensors."""
@@ -107,6 +121,9 @@ class SupervisedRobot:
             self.imu_quat.copy(),
             self.gyro + jitter,
             self.joint_torque.copy(),
+            temperature=None if self.temperature is None else self.temperature.copy(),
+            battery=self.battery,
+            foot_force=None if self.foot_force is None else self.foot_force.copy(),
         )
 
     def run(self, seconds: float, dt: float = DT) -> Decision:

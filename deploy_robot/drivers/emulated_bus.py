@@ -136,6 +136,7 @@ def _decode(datagram: bytes, expected_kind: int) -> tuple[int, float, list[Array
         raise FrameError("CRC does not match")
     if not math.isfinite(stamp):
         raise FrameError(f"stamp is {stamp}")
-    payload = np.frombuffer(body, "<f4", offset=_HEADER.size).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a NaN of the signalling kind is a number like any other here
+        payload = np.frombuffer(body, "<f4", offset=_HEADER.size).astype(np.float64)
     ends = tuple(accumulate(sizes))
     return sequence, stamp, [payload[end - size : end] for end, size in zip(ends, sizes, strict=True)]

@@ -29,16 +29,18 @@ class UnitreeGo2Driver:
     Args:
         robot: with the joints of a Go2.
         address: network interface to the robot, or INTERFACE:DOMAIN where the DDS domain is not 0.
+        listen_only: send nothing, whoever commands the robot; `write` is refused.
 
     Raises:
         UsageError: another robot, or no such interface or domain.
     """
 
-    def __init__(self, robot: Robot, address: str = "") -> None:
+    def __init__(self, robot: Robot, address: str = "", listen_only: bool = False) -> None:
         if set(robot.joint_names) != set(messages.MOTORS):
             raise UsageError(f"driver unitree_go2: {robot.name} has other joints than a unitree_go2")
         self._motors = np.array([messages.MOTORS.index(name) for name in robot.joint_names])
         self._address = parse_address(address)
+        self._listen_only = listen_only
         self._states: Any = None  # reader of rt/lowstate
         self._others: Any = None  # reader of what others send to rt/lowcmd
         self._commands: Any = None  # writer of rt/lowcmd
@@ -68,6 +70,8 @@ class UnitreeGo2Driver:
             self._listen()
             if (robots := self._states.writers()) > 1:
                 raise self._error(f"{robots} programs or robots send states, and they cannot be told apart")
+            if self._listen_only:
+                return
             self._commands = network.writer(dds.LOW_CMD)
             self._await(self._commands.is_heard, lambda: "it sends states but takes no commands on rt/lowcmd")
         except LandbridgeError:
@@ -83,8 +87,8 @@ class UnitreeGo2Driver:
         if self._states is None:
             raise LandbridgeError("the driver of the unitree_go2 is not open")
         foreign = len(self._others.take())
-        if foreign:
-            self.foreign_commands += foreign
+        self.foreign_commands += foreign
+        if foreign and not self._listen_only:
             raise self._error("somebody else commands it: release its motion service, or stop the other program")
         newest = None
         for sample in self._states.take():
@@ -98,7 +102,7 @@ class UnitreeGo2Driver:
     def write(self, command: JointCommand) -> None:
         """See `Driver`."""
         if self._commands is None:
-            raise LandbridgeError("the driver of the unitree_go2 is not open")
+            raise LandbridgeError("the driver of the unitree_go2 is not open, or only listens")
         motors, index = self._message["motor_cmd"], self._motors
         with np.errstate(over="ignore"):  # beyond float32 is infinite on this bus
             motors["q"][index], motors["dq"][index] = command.joint_target, 0.0

@@ -6,21 +6,41 @@ through to the supervisor.
 """
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import Twist, TwistStamped
+from rclpy.node import Node
 from sensor_msgs.msg import Imu, JointState
 
 from contract.errors import LandbridgeError
 from deploy_robot.driver import Array, RobotState
 
+BUNDLE_FRAME = "bundle:"
+"""What the frame of a joint target begins with that says which bundle it comes from."""
+
 _NANOSECONDS = 1_000_000_000
+_SHOWN = 80  # characters of a name that somebody else chose
+_REMEMBERED = 2000  # stamps: ten seconds of samples at 200 Hz
 
 
 class MessageError(LandbridgeError):
     """A message that is refused, with the field that is wrong."""
+
+
+class Clock(Protocol):
+    """Converts between the steady clock, which everything here goes by, and ROS time, which messages carry."""
+
+    def to_ros(self, stamp: float) -> Time:
+        """Steady time in s to a ROS stamp."""
+        ...
+
+    def from_ros(self, stamp: Time) -> float:
+        """ROS stamp to steady time in s."""
+        ...
 
 
 class StampClock:
@@ -44,6 +64,47 @@ class StampClock:
     def from_ros(self, stamp: Time) -> float:
         """ROS stamp to steady time in s."""
         return (stamp_key(stamp) - self._offset) / _NANOSECONDS
+
+
+class SimStampClock:
+    """Converts where ROS time is a simulator's (`use_sim_time`), which may run slow, stand still or jump back.
+
+    Stamps that were given out are remembered, so that a target finds the sample that it was made from whatever the
+    simulator's clock has done since. Watchdogs never see this clock.
+
+    Args:
+        ros_nanoseconds: gives ROS time now.
+    """
+
+    def __init__(self, ros_nanoseconds: Callable[[], int]) -> None:
+        self._ros_nanoseconds = ros_nanoseconds
+        self._given: dict[int, float] = {}
+        self._order: deque[int] = deque()
+
+    def to_ros(self, stamp: float) -> Time:
+        """Steady time in s to a ROS stamp."""
+        key = self._ros_nanoseconds() - round((time.monotonic() - stamp) * _NANOSECONDS)
+        if key not in self._given:
+            self._order.append(key)
+            if len(self._order) > _REMEMBERED:
+                del self._given[self._order.popleft()]
+        self._given[key] = stamp
+        seconds, nanoseconds = divmod(key, _NANOSECONDS)
+        return Time(sec=seconds, nanosec=nanoseconds)
+
+    def from_ros(self, stamp: Time) -> float:
+        """ROS stamp to steady time in s: exactly for one that was given out, else by the distance from now."""
+        key = stamp_key(stamp)
+        if key in self._given:
+            return self._given[key]
+        return time.monotonic() - (self._ros_nanoseconds() - key) / _NANOSECONDS
+
+
+def stamp_clock(node: Node) -> Clock:
+    """The clock that `node`'s parameter `use_sim_time` asks for."""
+    if node.get_parameter("use_sim_time").value:
+        return SimStampClock(lambda: int(node.get_clock().now().nanoseconds))
+    return StampClock(node.get_clock().now().nanoseconds)
 
 
 def stamp_key(stamp: Time) -> int:
@@ -81,7 +142,7 @@ class JointOrder:
         index: dict[str, int] = {}
         for i, name in enumerate(received):
             if name not in self._names:
-                raise MessageError(f"name[{i}]: unknown joint {name!r}")
+                raise MessageError(f"name[{i}]: unknown joint {name[:_SHOWN]!r}")
             if name in index:
                 raise MessageError(f"name[{i}]: duplicate joint {name!r}")
             index[name] = i
@@ -103,10 +164,16 @@ def joint_state_message(names: Sequence[str], state: RobotState, stamp: Time) ->
     return message
 
 
-def joint_target_message(names: Sequence[str], target: Array, stamp: Time) -> JointState:
-    """Joint targets as positions; `stamp` is that of the sensor sample that they were computed from."""
+def joint_target_message(names: Sequence[str], target: Array, stamp: Time, frame: str = "") -> JointState:
+    """Joint targets as positions.
+
+    Args:
+        stamp: of the sensor sample that they were computed from.
+        frame: `BUNDLE_FRAME` and the `control_digest` of the bundle that they come from: targets have no other frame.
+    """
     message = JointState()
     message.header.stamp = stamp
+    message.header.frame_id = frame
     message.name = list(names)
     message.position = target.tolist()
     return message
@@ -140,14 +207,13 @@ def gyro(message: Imu) -> Array:
     return np.array([rate.x, rate.y, rate.z])
 
 
-def velocity_command(message: TwistStamped) -> dict[str, float]:
+def velocity_command(twist: Twist) -> dict[str, float]:
     """The components of a planar velocity command in the base frame by the names that contracts use."""
-    twist = message.twist
     return {"vx": twist.linear.x, "vy": twist.linear.y, "yaw_rate": twist.angular.z}
 
 
 def velocity_message(vx: float, vy: float, yaw_rate: float, stamp: Time) -> TwistStamped:
-    """Inverse of `velocity_command`."""
+    """A velocity command: m/s, m/s, rad/s in the base frame."""
     message = TwistStamped()
     message.header.stamp = stamp
     message.header.frame_id = "base"

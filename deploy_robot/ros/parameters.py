@@ -13,10 +13,16 @@ Values = TypeVar("Values")
 
 
 def parameter(
-    default: str | float | int, description: str, lower: float | None = None, upper: float | None = None
+    default: str | float | int,
+    description: str,
+    lower: float | None = None,
+    upper: float | None = None,
+    read_only: bool = True,
 ) -> Any:
-    """A dataclass field that becomes a read-only ROS parameter, between `lower` and `upper` where given."""
-    return field(default=default, metadata={"description": description, "range": (lower, upper)})
+    """A dataclass field that becomes a ROS parameter, between `lower` and `upper` where given."""
+    return field(
+        default=default, metadata={"description": description, "range": (lower, upper), "read_only": read_only}
+    )
 
 
 def declare(node: Node, schema: type[Values]) -> Values:
@@ -28,7 +34,7 @@ def declare(node: Node, schema: type[Values]) -> Values:
     values = {}
     for item in fields(schema):  # type: ignore[arg-type]  # any dataclass
         name, (lower, upper) = item.name, item.metadata["range"]
-        descriptor = ParameterDescriptor(description=item.metadata["description"], read_only=True)
+        descriptor = ParameterDescriptor(description=item.metadata["description"], read_only=item.metadata["read_only"])
         if lower is not None and isinstance(item.default, int):
             descriptor.integer_range = [IntegerRange(from_value=lower, to_value=upper)]
         elif lower is not None:

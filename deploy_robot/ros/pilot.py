@@ -4,13 +4,17 @@ import time
 from collections.abc import Callable
 
 from contract.errors import LandbridgeError
-from deploy_robot.course import WALKING, Course, Status
+from deploy_robot.course import SHADOWING, WALKING, Course, Status
 from deploy_robot.ros.operator import Operator
 from deploy_robot.ros.safety_report import SafetyReport
 from deploy_robot.supervisor import Mode
 
+Command = tuple[float, float, float]
+"""vx, vy (m/s) and yaw rate (rad/s) in the base frame."""
+
 RAMP_TIME = 1.0  # s over which the command grows from zero, and falls back to it
 
+_STILL = (0.0, 0.0, 0.0)
 _STILL_TIME = 1.0  # s of standing before the policy is paused, and again before the robot sits down
 _START_TIMEOUT = 60.0  # s; a busy machine imports slowly
 _STAND_TIMEOUT = 30.0  # s
@@ -39,12 +43,12 @@ class Pilot:
         self._on_status = on_status
         self._phase = "starting"
 
-    def drive(self, course: Course, command: tuple[float, float, float], seconds: float) -> Course:
-        """The whole sequence; `command` is vx, vy (m/s) and yaw rate (rad/s), held after a ramp.
+    def drive(self, course: Course, command: Command | None, seconds: float) -> Course:
+        """The whole sequence.
 
         Args:
             course: just begun; filled in and returned.
-            command: what the policy shall follow.
+            command: what the policy shall follow, after a ramp; None where somebody else publishes cmd_vel.
             seconds: for how long, the ramp included.
 
         Raises:
@@ -61,6 +65,21 @@ class Pilot:
                 self._halt(course, command)
             if not course.problem:
                 course.problem = self._lie_down()
+        except Interrupted:
+            course.interrupted = True
+            course.end = course.end or time.monotonic()
+        return course
+
+    def shadow(self, course: Course, command: Command | None, seconds: float) -> Course:
+        """A dry run: the policy computes for `seconds`, and the robot is neither made to stand nor armed.
+
+        Args and errors as in `drive`.
+        """
+        try:
+            self._start()
+            course.armed = time.monotonic()
+            self._command(course, command, seconds, SHADOWING)
+            course.end = time.monotonic()
         except Interrupted:
             course.interrupted = True
             course.end = course.end or time.monotonic()
@@ -85,31 +104,31 @@ class Pilot:
         self._insist("arm", _ARM_TIMEOUT)
         self._await_mode(Mode.ACTIVE, _ARM_TIMEOUT)
 
-    def _command(self, course: Course, command: tuple[float, float, float], seconds: float) -> None:
-        self._phase = WALKING
+    def _command(self, course: Course, command: Command | None, seconds: float, phase: str = WALKING) -> None:
+        self._phase = phase
         self._follow(course, lambda elapsed: min(elapsed / RAMP_TIME, 1.0), command, seconds)
 
-    def _follow(
-        self, course: Course, share: Callable[[float], float], command: tuple[float, float, float], seconds: float
-    ) -> None:
-        """Send `share(elapsed)` times the command for `seconds`, or until the supervisor has latched."""
+    def _follow(self, course: Course, share: Callable[[float], float], command: Command | None, seconds: float) -> None:
+        """Send `share(elapsed)` times the command, if any, for `seconds`, or until the supervisor has latched."""
         start = time.monotonic()
         while (elapsed := time.monotonic() - start) < seconds:
             factor = share(elapsed)
             if factor == 1.0 and course.command_reached is None:
                 course.command_reached = time.monotonic()
-            vx, vy, yaw_rate = (factor * value for value in command)
-            self._operator.send_command(vx, vy, yaw_rate)
+            vx, vy, yaw_rate = (factor * value for value in command or _STILL)
+            if command is not None:
+                self._operator.send_command(vx, vy, yaw_rate)
             self._tell(elapsed, (vx, vy, yaw_rate))
             if self._safety.mode in _LATCHED:
                 course.problem = f"the supervisor went to {self._safety.mode.value}: {self._causes()}"
                 return
             self._operator.spin(_COMMAND_PERIOD)
 
-    def _halt(self, course: Course, command: tuple[float, float, float]) -> None:
+    def _halt(self, course: Course, command: Command | None) -> None:
         """Bring the robot to a stand by its command: legs that stop in mid-stride would throw it over."""
         self._phase = "halting"
-        self._follow(course, lambda elapsed: max(0.0, 1.0 - elapsed / RAMP_TIME), command, RAMP_TIME + _STILL_TIME)
+        fading = command or _STILL
+        self._follow(course, lambda elapsed: max(0.0, 1.0 - elapsed / RAMP_TIME), fading, RAMP_TIME + _STILL_TIME)
 
     def _lie_down(self) -> str:
         """Back to the rest pose; what went wrong with it, which is no reason to throw the session away."""
@@ -132,13 +151,22 @@ class Pilot:
         self._phase = phase
         self._tell()
 
-    def _tell(self, elapsed: float = 0.0, command: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
+    def _tell(self, elapsed: float = 0.0, command: Command = _STILL) -> None:
         report = self._operator.safety
         if report is None:
             self._on_status(Status(self._phase))
         else:
-            status = Status(self._phase, report.mode.value, elapsed, command, report.trips, report.causes)
-            self._on_status(status)
+            self._on_status(
+                Status(
+                    self._phase,
+                    report.mode.value,
+                    elapsed,
+                    command,
+                    report.trips,
+                    report.causes,
+                    self._operator.diagnostics,
+                )
+            )
 
     def _insist(self, request: str, timeout: float) -> None:
         """Ask again until it is accepted: what is in the way may pass, as sensors that are not fresh yet."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import Twist
 from sensor_msgs.msg import Imu, JointState
 
 from contract.errors import BundleError
@@ -16,7 +16,7 @@ COMMAND = "command"
 
 _SIZES = {"imu_quat": 4, "gyro": 3}
 _JOINT_FIELDS = {"joint_pos": "position", "joint_vel": "velocity", "joint_torque": "effort"}
-_COMMAND_ELEMENTS = tuple(conversions.velocity_command(TwistStamped()))
+_COMMAND_ELEMENTS = tuple(conversions.velocity_command(Twist()))
 
 
 def check_inputs(contract: Contract) -> None:

@@ -9,28 +9,38 @@ publishes nothing while its inputs are stale, and leaves what that means for the
 replayed.
 
 Until the supervisor lets the policy drive, every step starts from zero memory, so that the policy takes over
-just as each of its training episodes began.
+just as each of its training episodes began. In a dry run, where it never will, the memory is carried from the first
+step on.
+
+Another bundle is taken up by deactivate, cleanup, a new value of the parameter `bundle`, configure and activate, in
+that order; the parameter is refused at any other time. robot_node refuses the targets of a bundle whose gains, limits
+or thresholds are not those that it was started with.
 """
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import TwistStamped
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from geometry_msgs.msg import Twist, TwistStamped
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
 from contract.errors import LandbridgeError, UsageError
+from deploy_robot.control_digest import control_digest
 from deploy_robot.onnx_policy import OnnxPolicy, load_policy
 from deploy_robot.policy_steps import StepEncoder
-from deploy_robot.process import StopSignal, ask_for_real_time, run_process
+from deploy_robot.process import StopSignal, run_process
+from deploy_robot.real_time import RealTime
 from deploy_robot.ring_log import RingLog, save_npz
-from deploy_robot.ros import conversions, qos, safety_report
+from deploy_robot.ros import conversions, diagnostics, qos, safety_report
 from deploy_robot.ros.context import joined
+from deploy_robot.ros.diagnostics import Diagnostics, LoopTiming, Losses
 from deploy_robot.ros.parameters import declare, parameter
 from deploy_robot.ros.policy_inputs import CommandInput, SensorPair, SignalReader, check_inputs
 from deploy_robot.ros.spin import guarded, make_executor, run_paced
@@ -47,10 +57,14 @@ _LOG_CAPACITY = 200_000  # rows: over an hour at 50 Hz
 class PolicyNodeParameters:
     """ROS parameters of the node."""
 
-    bundle: str = parameter("", "policy bundle, a directory or zip")
+    bundle: str = parameter("", "policy bundle, a directory or zip; to be changed while unconfigured", read_only=False)
     trusted_keys: str = parameter("", "PEM file or folder of keys that may sign bundles; empty: the environment's")
     command_timeout: float = parameter(0.5, "s without cmd_vel after which the command is zero", 0.05, 10.0)
+    dry_run: bool = parameter(False, "carry the memory although the supervisor lets nobody drive")
     priority: int = parameter(40, "real-time priority to ask the system for; 0 for none", 0, 99)
+    cpus: str = parameter("", "processors to stay on, such as 2,3 or 2-3; empty for all")
+    lock_memory: bool = parameter(False, "keep every page in memory")
+    freeze_garbage: bool = parameter(True, "spare what start-up left behind from garbage collection")
     log: str = parameter("", "npz file for timing, written at the end; empty for none")
 
 
@@ -62,6 +76,8 @@ class _Loaded:
     reader: SignalReader
     command: CommandInput
     encoder: StepEncoder
+    targets: LifecyclePublisher[JointState]
+    frame: str  # of the targets
 
 
 class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in part
@@ -79,17 +95,27 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in
         self._robot_mode: Mode | None = None
         self._sensors = SensorPair()
         self._trim = 0.0  # s
+        self._restart = True  # of the memory, in a dry run
         self._log = RingLog({"step_time": (), "step_duration": ()}, _LOG_CAPACITY)
+        self._timing = LoopTiming()
+        self._stale_steps = 0
+        self._diagnostics = Diagnostics(self)
+        joints, imus = (Losses(topic, self._fail, lambda: self.active) for topic in ("joint_states", "imu"))
+        self._sent = Losses("robot_node/joint_command", self._fail, lambda: self.active)
+        self._losses = (joints, imus, self._sent)
         # A lifecycle publisher is silent unless the node is active.
-        self._targets = self.create_lifecycle_publisher(JointState, "robot_node/joint_command", qos.STREAM_PUBLISHER)
         self._steps = self.create_lifecycle_publisher(Float64MultiArray, "~/steps", qos.RECORD)
-        for type_, topic, callback, profile in (
-            (JointState, "joint_states", self._on_joint_state, qos.STREAM_SUBSCRIBER),
-            (Imu, "imu", self._on_imu, qos.STREAM_SUBSCRIBER),
-            (TwistStamped, "cmd_vel", self._on_command, qos.STREAM_SUBSCRIBER),
-            (DiagnosticArray, "robot_node/safety", self._on_safety, qos.STATUS),
+        for type_, topic, callback, profile, losses in (
+            (JointState, "joint_states", self._on_joint_state, qos.SENSOR_SUBSCRIBER, joints),
+            (Imu, "imu", self._on_imu, qos.SENSOR_SUBSCRIBER, imus),
+            (TwistStamped, "cmd_vel", self._on_command, qos.STREAM_SUBSCRIBER, None),
+            (Twist, "cmd_vel_unstamped", self._on_twist, qos.STREAM_SUBSCRIBER, None),
+            (DiagnosticArray, "robot_node/safety", self._on_safety, qos.STATUS, None),
         ):
-            self.create_subscription(type_, topic, guarded(callback, self._fail), profile)
+            events = losses.subscription() if losses else None
+            self.create_subscription(type_, topic, guarded(callback, self._fail), profile, event_callbacks=events)
+        self.add_on_set_parameters_callback(self._judge_parameters)
+        self.add_post_set_parameters_callback(guarded(self._take_parameters, self._fail))
 
     @property
     def period(self) -> float:
@@ -102,10 +128,14 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in
 
     def tick(self, now: float) -> None:
         """One control period. Never raises: a failure is logged and deactivates the node."""
-        if not self.active or self._loaded is None:
-            return
         try:
-            self._step(self._loaded, now)
+            if self.active and self._loaded is not None:
+                self._timing.turn(now)
+                self._step(self._loaded, now)
+            else:
+                self._timing.pause()
+            if self._diagnostics.due():
+                self._report()
         except Exception as error:  # a loop that died silently would look like a slow one
             self._fail(error)
 
@@ -125,7 +155,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start publishing."""
-        self.active = True
+        self.active = self._restart = True
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -135,13 +165,19 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget the bundle."""
-        self._loaded = None
+        self._forget()
         return super().on_cleanup(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """After an exception in a transition: back to unconfigured."""
-        self.active, self._loaded = False, None
+        self.active = False
+        self._forget()
         return super().on_error(state)
+
+    def _forget(self) -> None:
+        if self._loaded is not None:
+            self.destroy_lifecycle_publisher(self._loaded.targets)
+            self._loaded = None
 
     def _load(self) -> _Loaded:
         if not self.settings.bundle:
@@ -150,22 +186,31 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in
         contract = policy.contract
         check_inputs(contract)
         command = CommandInput(contract, self.settings.command_timeout)
-        return _Loaded(policy, SignalReader(contract), command, StepEncoder(contract))
+        targets = self.create_lifecycle_publisher(
+            JointState,
+            "robot_node/joint_command",
+            qos.command_publisher(contract.control_period),
+            event_callbacks=self._sent.publisher(),
+        )
+        frame = conversions.BUNDLE_FRAME + control_digest(contract)
+        return _Loaded(policy, SignalReader(contract), command, StepEncoder(contract), targets, frame)
 
     def _step(self, loaded: _Loaded, now: float) -> None:
         policy = loaded.policy
         pair = self._sensors.newest(now, _STALE_PERIODS * policy.contract.control_period)
         if pair is None:
             self.get_logger().warning("no fresh sensors, no target", throttle_duration_sec=1.0)
+            self._stale_steps += 1
             return
-        reset = self._robot_mode is not Mode.ACTIVE
+        reset = self._restart if self.settings.dry_run else self._robot_mode is not Mode.ACTIVE
+        self._restart = False
         if reset:
             policy.reset()
         signals = loaded.reader.read(*pair, loaded.command.value(now))
         memory = policy.memory
         target = policy.step(signals)[0]
         names, stamp = policy.contract.joint_names, pair[0].header.stamp
-        self._targets.publish(conversions.joint_target_message(names, target, stamp))
+        loaded.targets.publish(conversions.joint_target_message(names, target, stamp, loaded.frame))
         self._log.append(now, time.monotonic() - now)
         self._trim = trim(self._sensors.age(now))
         self._steps.publish(loaded.encoder.encode(reset, signals, memory, target))
@@ -177,11 +222,33 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy is typed only in
         self._sensors.offer_imu(message, time.monotonic())
 
     def _on_command(self, message: TwistStamped) -> None:
+        self._on_twist(message.twist)
+
+    def _on_twist(self, message: Twist) -> None:
         if self._loaded:
             self._loaded.command.offer(conversions.velocity_command(message), time.monotonic())
 
     def _on_safety(self, message: DiagnosticArray) -> None:
         self._robot_mode = safety_report.from_message(message).mode
+
+    def _judge_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        if self._loaded is not None and any(given.name == "bundle" for given in parameters):
+            reason = "a bundle is loaded: deactivate and clean up this node first"
+            return SetParametersResult(successful=False, reason=reason)
+        return SetParametersResult(successful=True)
+
+    def _take_parameters(self, parameters: list[Parameter]) -> None:
+        for given in parameters:
+            if given.name == "bundle":
+                self.settings = replace(self.settings, bundle=given.value)
+
+    def _report(self) -> None:
+        values = self._timing.take() | {"steps without fresh sensors": str(self._stale_steps)}
+        for losses in self._losses:
+            values |= losses.values()
+        state = "active" if self.active else "inactive" if self._loaded else "unconfigured"
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(stamp, diagnostics.status("loop", state, values))
 
     def _fail(self, error: Exception) -> None:
         self.get_logger().error(f"{type(error).__name__}: {error}", throttle_duration_sec=1.0)
@@ -200,7 +267,9 @@ def serve(stop: StopSignal) -> None:
         node = PolicyNode()
         executor = make_executor(node.context)
         executor.add_node(node)
-        ask_for_real_time(node.settings.priority)
+        settings = node.settings
+        for refusal in RealTime(settings.priority, settings.cpus, settings.lock_memory, settings.freeze_garbage).ask():
+            node.get_logger().info(refusal)
         run_paced(executor, lambda: node.period, node.tick, lambda: stop.received)
         node.save_log()
         node.destroy_node()

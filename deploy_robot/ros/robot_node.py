@@ -2,9 +2,10 @@
 
     python -m deploy_robot.ros.robot_node --ros-args -p robot:=unitree_go2 -p bundle:=PATH -p driver:=emulated
 
-Publishes `joint_states`, `imu` (the same stamp for the same sample) and `~/safety`; takes joint targets on
-`~/joint_command` and requests on `~/stand`, `~/sit`, `~/arm`, `~/pause`, `~/estop` and `~/reset`. The
-supervisor decides on every command. On its way out, whatever the reason, the node leaves the robot damped.
+Publishes `joint_states`, `imu` (the same stamp for the same sample), `~/safety` and `/diagnostics`; takes joint
+targets on `~/joint_command` and requests on `~/stand`, `~/sit`, `~/arm`, `~/pause`, `~/estop` and `~/reset`. The
+supervisor decides on every command. On its way out, whatever the reason, the node leaves the robot damped. In a dry
+run it does all that and writes nothing to the robot.
 
 A black box keeps the last minute of all that comes in and goes out, and writes it to a file on any trip.
 """
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Imu, JointState
@@ -30,13 +31,16 @@ from contract import policy_contract, robots, trust
 from contract.bundle import Bundle, read_bundle
 from contract.errors import LandbridgeError
 from contract.robot import Robot
-from deploy_robot import drivers, recording
+from deploy_robot import drivers, figures, recording
 from deploy_robot.black_box import BlackBox, BlackBoxConfig
+from deploy_robot.control_digest import control_digest
 from deploy_robot.driver import Driver, RobotState
-from deploy_robot.process import StopSignal, ask_for_real_time, run_process
-from deploy_robot.ros import conversions, qos, safety_report
+from deploy_robot.process import StopSignal, run_process
+from deploy_robot.real_time import RealTime
+from deploy_robot.ros import conversions, diagnostics, qos, safety_report
 from deploy_robot.ros.context import joined
-from deploy_robot.ros.conversions import JointOrder, MessageError, StampClock, stamp_key
+from deploy_robot.ros.conversions import BUNDLE_FRAME, JointOrder, MessageError, stamp_clock, stamp_key
+from deploy_robot.ros.diagnostics import Diagnostics, LoopTiming, Losses
 from deploy_robot.ros.parameters import declare, parameter
 from deploy_robot.ros.robot_log import RobotLog
 from deploy_robot.ros.safety_report import SafetyReport
@@ -57,16 +61,24 @@ class RobotNodeParameters:
     address: str = parameter("", "where the driver finds the robot, in the driver's terms; empty for its default")
     bundle: str = parameter("", "policy bundle whose gains and limits apply; empty for the robot's own")
     trusted_keys: str = parameter("", "PEM file or folder of keys that may sign bundles; empty: the environment's")
-    rate: float = parameter(200.0, "control loop, Hz", 50.0, 1000.0)
+    rate: float = parameter(200.0, "control loop, Hz", qos.SLOWEST_RATE, 1000.0)
     imu_frame: str = parameter("imu", "frame of the imu messages")
+    dry_run: bool = parameter(False, "never write the robot: compute, check and record only")
     priority: int = parameter(50, "real-time priority to ask the system for; 0 for none", 0, 99)
+    cpus: str = parameter("", "processors to stay on, such as 2,3 or 2-3; empty for all")
+    lock_memory: bool = parameter(False, "keep every page in memory")
+    freeze_garbage: bool = parameter(True, "spare what start-up left behind from garbage collection")
     log: str = parameter("", "npz file for timing and trips, written at the end; empty for none")
     black_box: str = parameter("", "folder for recordings of the minute before a trip; empty for ~/.ros/landbridge")
     record: bool = parameter(False, "record the whole run to that folder, too")
 
 
 class RobotNode:
-    """Joins ROS, supervisor and driver. `tick` is one turn of the control loop."""
+    """Joins ROS, supervisor and driver. `tick` is one turn of the control loop.
+
+    Args:
+        digest: `control_digest` of the supervisor's bundle; targets that name another one are refused.
+    """
 
     def __init__(
         self,
@@ -76,6 +88,7 @@ class RobotNode:
         supervisor: Supervisor,
         imu_frame: str = "imu",
         black_box: BlackBox | None = None,
+        digest: str = "",
     ) -> None:
         self.log = RobotLog()
         self._black_box = black_box
@@ -84,9 +97,11 @@ class RobotNode:
         self._driver = driver
         self._supervisor = supervisor
         self._imu_frame = imu_frame
-        self._clock = StampClock(node.get_clock().now().nanoseconds)
+        self._frame = BUNDLE_FRAME + digest if digest else ""
+        self._clock = stamp_clock(node)
         self._order = JointOrder(robot.joint_names)
         self.target: Target | None = None  # the newest that came in
+        self._velocity: tuple[float, ...] | None = None  # what the operator last asked the policy for
         self._last_stamp: float | None = None
         self._published: tuple[Mode, Reaction, int, int] | None = None
         self._published_time = 0.0
@@ -94,12 +109,25 @@ class RobotNode:
         self._trip_count = 0
         self._refused = 0
         self._lost = 0  # messages that the black box could not record
-        self._joint_states = node.create_publisher(JointState, "joint_states", qos.STREAM_PUBLISHER)
-        self._imu = node.create_publisher(Imu, "imu", qos.STREAM_PUBLISHER)
+        self._timing = LoopTiming()
+        self._diagnostics = Diagnostics(node)
+        joints, imus, commands = (Losses(topic, self._fail) for topic in ("joint_states", "imu", "~/joint_command"))
+        self._losses = (joints, imus, commands)
+        self._joint_states = node.create_publisher(
+            JointState, "joint_states", qos.SENSOR_PUBLISHER, event_callbacks=joints.publisher()
+        )
+        self._imu = node.create_publisher(Imu, "imu", qos.SENSOR_PUBLISHER, event_callbacks=imus.publisher())
         self._safety = node.create_publisher(DiagnosticArray, "~/safety", qos.STATUS)
         node.create_subscription(
-            JointState, "~/joint_command", guarded(self._on_command, self._fail), qos.STREAM_SUBSCRIBER
+            JointState,
+            "~/joint_command",
+            guarded(self._on_command, self._fail),
+            qos.STREAM_SUBSCRIBER,
+            event_callbacks=commands.subscription(deadline=False),
         )
+        if supervisor.limits.command_elements is not None:
+            for type_, topic in ((TwistStamped, "cmd_vel"), (Twist, "cmd_vel_unstamped")):
+                node.create_subscription(type_, topic, guarded(self._on_velocity, self._fail), qos.STREAM_SUBSCRIBER)
         if black_box is not None:
             self._listen(black_box)
         requests: dict[str, Callable[[float], tuple[bool, str]]] = {
@@ -116,9 +144,10 @@ class RobotNode:
     def tick(self, now: float) -> None:
         """Read, decide, write, publish. Never raises: a failure stops the robot and is logged."""
         try:
+            self._timing.turn(now)
             state = self._read()
             before, target = self._supervisor.mode, self.target
-            decision = self._supervisor.step(now, state, target)
+            decision = self._supervisor.step(now, state, target, self._velocity)
             written = math.nan
             try:
                 self._driver.write(decision.command)
@@ -129,6 +158,8 @@ class RobotNode:
             finally:  # turns that fail are what a black box is for
                 if self._black_box is not None and self._supervisor.reading is not None:
                     self._black_box.tick(now, written, before, decision, self._supervisor.reading, target)
+            if self._diagnostics.due():
+                self._report(now, decision)
         except Exception as error:  # this loop is the only way to the robot, and must outlive every fault
             self._fail(error)
             self.damp()
@@ -149,12 +180,25 @@ class RobotNode:
 
     def _on_command(self, message: JointState) -> None:
         try:
+            self._check_frame(message.header.frame_id)
             target = self._order.read(message, "position")
         except MessageError as error:
             self._refused += 1
             self._node.get_logger().error(f"joint command refused: {error}", throttle_duration_sec=1.0)
             return
         self.target = Target(self._clock.from_ros(message.header.stamp), time.monotonic(), target)
+
+    def _check_frame(self, frame: str) -> None:
+        if self._frame and frame.startswith(BUNDLE_FRAME) and frame != self._frame:
+            raise MessageError(
+                "frame_id: its bundle has other gains, limits or thresholds than ours: restart robot_node with it"
+            )
+
+    def _on_velocity(self, message: TwistStamped | Twist) -> None:
+        """For the supervisor, which judges what is asked for; policy_node brings it into range by itself."""
+        values = conversions.velocity_command(message.twist if isinstance(message, TwistStamped) else message)
+        # An element that cmd_vel does not carry is refused by policy_node.
+        self._velocity = tuple(values.get(name, 0.0) for name in self._supervisor.limits.command_elements or ())
 
     def _service(
         self, name: str, request: Callable[[float], tuple[bool, str]]
@@ -176,19 +220,25 @@ class RobotNode:
         self._supervisor.request_stop(time.monotonic(), reason)
 
     def _listen(self, black_box: BlackBox) -> None:
-        """Record what others say, as it comes in: nothing is unpacked."""
+        """Record what others say; what is recorded as it comes in is not unpacked."""
         black_box.offset = stamp_key(self._clock.to_ros(0.0))
+
+        def record(topic: str) -> Callable[[bytes], None]:
+            return guarded(lambda data: black_box.message(topic, time.monotonic(), data), self._fail)
+
         for topic, type_, name, profile in (
             (recording.CMD_VEL, TwistStamped, "cmd_vel", qos.STREAM_SUBSCRIBER),
             (recording.STEPS, Float64MultiArray, "policy_node/steps", qos.RECORD),
         ):
-            self._node.create_subscription(
-                type_,
-                name,
-                lambda data, topic=topic: black_box.message(topic, time.monotonic(), data),
-                profile,
-                raw=True,
-            )
+            self._node.create_subscription(type_, name, record(topic), profile, raw=True)
+
+        def on_twist(message: Twist) -> None:
+            stamped = TwistStamped(twist=message)
+            stamped.header.stamp = self._clock.to_ros(time.monotonic())
+            black_box.message(recording.CMD_VEL, time.monotonic(), serialize_message(stamped))
+
+        twist = guarded(on_twist, self._fail)
+        self._node.create_subscription(Twist, "cmd_vel_unstamped", twist, qos.STREAM_SUBSCRIBER)
 
     def _publish_state(self, now: float, state: RobotState | None) -> None:
         if state is None or state.stamp == self._last_stamp:
@@ -225,6 +275,31 @@ class RobotNode:
         if self._black_box is not None:
             self._black_box.message(recording.SAFETY, now, serialize_message(message))
             self._warn_of_gaps(self._black_box.lost)
+
+    def _report(self, now: float, decision: Decision) -> None:
+        try:
+            values = self._timing.take() | {
+                "not judged": ", ".join(self._supervisor.unjudged) or "none",
+                "refused commands": str(self._refused),
+                "black box losses": str(self._lost),
+            }
+            for losses in self._losses:
+                values |= losses.values()
+            values |= {
+                name.replace("_", " "): str(count)
+                for name, count in sorted(vars(self._driver).items())
+                if not name.startswith("_") and isinstance(count, int)
+            }
+            level = diagnostics.OK if decision.reaction is Reaction.NONE else diagnostics.WARN
+            statuses = [diagnostics.status("loop", decision.mode.value, values, self._robot.name, level)]
+            if (reading := self._supervisor.reading) is not None:
+                margins = figures.margins(reading, self._supervisor.thresholds)
+                signals = figures.signals(reading)
+                statuses.append(diagnostics.status(figures.MARGINS, "figure / limit", margins, self._robot.name))
+                statuses.append(diagnostics.status(figures.SIGNALS, "newest sample", signals, self._robot.name))
+            self._diagnostics.publish(self._clock.to_ros(now), *statuses)
+        except Exception as error:  # a report is no reason to stop a robot
+            self._node.get_logger().error(f"no diagnostics: {error}", throttle_duration_sec=10.0)
 
     def _warn_of_gaps(self, lost: int) -> None:
         if lost > self._lost:
@@ -265,10 +340,15 @@ def serve(stop: StopSignal) -> None:
         executor.add_node(node)
         black_box = _black_box(node, settings, robot, bundle)
         with black_box or contextlib.nullcontext():  # its files take their time, so the robot is left first
-            with drivers.load(settings.driver, robot, settings.address) as driver:
-                robot_node = RobotNode(node, robot, driver, supervisor, settings.imu_frame, black_box)
-                if not ask_for_real_time(settings.priority):
-                    node.get_logger().info("normal scheduling: a busy machine may delay the control loop")
+            with drivers.load(settings.driver, robot, settings.address, settings.dry_run) as driver:
+                digest = control_digest(bundle.contract) if bundle else ""
+                robot_node = RobotNode(node, robot, driver, supervisor, settings.imu_frame, black_box, digest)
+                if settings.dry_run:
+                    node.get_logger().info("dry run: the robot is never written")
+                for refusal in RealTime(
+                    settings.priority, settings.cpus, settings.lock_memory, settings.freeze_garbage
+                ).ask():
+                    node.get_logger().info(refusal)
                 try:
                     run_paced(executor, lambda: 1.0 / settings.rate, robot_node.tick, lambda: stop.received)
                 finally:

@@ -15,6 +15,9 @@ from sim.env import VecEnv
 
 GROUND_HEIGHT = "ground height"
 
+# Where nothing varied them, other knobs do the same: friction, payload, and the payload again.
+_DOUBLES = ("foot_friction_factor", "base_mass_factor", "link_mass_factor")
+
 
 @dataclass(frozen=True)
 class Knob:
@@ -91,14 +94,15 @@ class Bench:
         terms = {term.parameter: term.distribution for term in randomisation.terms}
         found = []
         for name, parameter in self.env.engine.capabilities.parameters.items():
+            if name in _DOUBLES and name not in terms:
+                continue
             nominal = np.broadcast_to(np.asarray(parameter.nominal, np.float64), parameter.size)
-            alike = parameter.size in (1, self.env.robot.num_joints)
+            alike = parameter.size == 1 or bool(parameter.legs)
             for component in [None] if alike else range(parameter.size):
                 middle = float(nominal.mean() if component is None else nominal[component])
                 edges = (0.9 * middle, 1.1 * middle)
                 if name in terms:
-                    low, high = terms[name].quantile(np.array([0.0, 1.0]))
-                    edges = (float(low), float(high))
+                    edges = terms[name].support
                 found.append(Knob(name, component, parameter.unit, middle, edges, name in terms))
         if not self.env.robot.fixed_base:
             found.append(Knob(GROUND_HEIGHT, None, "m", 0.0, (-0.005, 0.005), False))

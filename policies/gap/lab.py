@@ -47,7 +47,7 @@ class Lab:
         for term in randomisation.terms:
             if term.parameter in _NOISE:
                 values = torch.zeros(ROWS, 1)
-                values[NOISY] = float(term.distribution.quantile(np.array([1.0]))[0])
+                values[NOISY] = term.distribution.support[1]
                 draws[term.parameter] = values
         with self._env(self.task, engine, ROWS, ReplayRandomiser(draws)) as env:
             yield env

@@ -10,14 +10,14 @@ It compares that with a tolerance which follows from numerics: the order of inte
 tolerance is the same for every engine.
 """
 
-from sim.conformance import batch, contact, joints, parameters, rigid_body, terrain
+from sim.conformance import batch, contact, joints, loads, parameters, rigid_body, terrain
 from sim.conformance.bench import Bench, MakeEngine, Setup
 from sim.conformance.errors import NotOffered
 from sim.conformance.law import Law, Measurement, Outcome, judge
 
 __all__ = ["LAWS", "Bench", "Law", "MakeEngine", "Measurement", "NotOffered", "Outcome", "Setup", "judge"]
 
-_ALL = (*rigid_body.LAWS, *contact.LAWS, *joints.LAWS, *parameters.LAWS, *batch.LAWS, *terrain.LAWS)
+_ALL = (*rigid_body.LAWS, *contact.LAWS, *joints.LAWS, *parameters.LAWS, *loads.LAWS, *batch.LAWS, *terrain.LAWS)
 _SETUPS = list(dict.fromkeys(one.setup for one in _ALL))
 
 LAWS: tuple[Law, ...] = tuple(sorted(_ALL, key=lambda one: _SETUPS.index(one.setup)))

@@ -24,7 +24,9 @@ from sim.conformance.robots import (
 from sim.engines.engine import Engine
 
 ON_THE_RIG = Setup(RIG, num_envs=4)
-_ARMS = Setup(TWO_ARMS, num_envs=4)
+ON_THE_ARMS = Setup(TWO_ARMS, num_envs=4)
+STOP_TOLERANCE = 0.02  # rad
+STOP_REASON = "stops are springs: MuJoCo's default ones yield 0.01 rad to 4 N m on a forearm"
 MOTOR, _WHEEL, _PENDULUM, SLIDER = range(4)
 
 
@@ -147,7 +149,7 @@ def targets_in_steps(engine: Engine) -> Measurement:
     return Measurement(deviation, 1e-4, "1", "every integrator is exact under a constant torque: float32 alone")
 
 
-@law(_ARMS)
+@law(ON_THE_ARMS)
 def joint_order(engine: Engine) -> Measurement:
     """Each joint that is named moves its own link: a hand is at l1 (cos, sin)(q1) + l2 (cos, sin)(q1 + q2)."""
     offsets = 0.4 * torch.eye(TWO_ARMS.num_joints, dtype=torch.float64)  # environment i moves joint i
@@ -164,7 +166,7 @@ def joint_order(engine: Engine) -> Measurement:
     )
 
 
-@law(_ARMS)
+@law(ON_THE_ARMS)
 def foot_velocity(engine: Engine) -> Measurement:
     """The velocity of a foot is that at which its joints carry it: the change of `joint_order`'s formula over dt."""
     pose = torch.tensor([0.3, 0.5, -0.4, 0.8], dtype=torch.float64)
@@ -183,7 +185,7 @@ def foot_velocity(engine: Engine) -> Measurement:
     )
 
 
-@law(_ARMS)
+@law(ON_THE_ARMS)
 def joint_stops(engine: Engine) -> Measurement:
     """A joint that is driven beyond its range stops at the end of it."""
     lower = torch.from_numpy(TWO_ARMS.joint_lower)
@@ -192,12 +194,10 @@ def joint_stops(engine: Engine) -> Measurement:
     advance(engine, 100, target)
     stopped = torch.stack([upper, lower, upper, lower])
     deviation = worst(read(engine.state.joint_pos) - stopped)
-    return Measurement(
-        deviation, 0.02, "rad", "stops are springs: MuJoCo's default ones yield 0.01 rad to 4 N m on a forearm"
-    )
+    return Measurement(deviation, STOP_TOLERANCE, "rad", STOP_REASON)
 
 
-@law(_ARMS, contact_force=True)
+@law(ON_THE_ARMS, contact_force=True)
 def no_self_collision(engine: Engine) -> Measurement:
     """Links of one robot pass through each other: arms that cross feel nothing of it."""
     crossed = torch.tensor([-0.5, -0.3, 0.5, 0.3])

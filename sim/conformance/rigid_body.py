@@ -3,8 +3,6 @@
 Tolerances are in powers of the physics step dt: the engines integrate to first order, some semi-implicitly.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -12,7 +10,7 @@ from sim.conformance.bench import GRAVITY, Setup, advance, hold, place, read, ro
 from sim.conformance.law import Law, Measurement, law, resolution, worst
 from sim.conformance.robots import BLOCK, BLOCK_CENTRE, BLOCK_MASSES
 from sim.engines.engine import Engine
-from sim.rotations import quat_multiply, quat_rotate
+from sim.rotations import quat_from_vector, quat_multiply, quat_rotate
 
 IN_THE_AIR = Setup(BLOCK, num_envs=4)
 _HEIGHT = 10.0  # m
@@ -55,7 +53,7 @@ def orientation(engine: Engine) -> Measurement:
     steps = 40
     advance(engine, steps)
     t = steps * engine.decimation * engine.physics_dt
-    turned = _angle_between(read(engine.state.root_quat), quat_multiply(start, _quat_from_vector(_SPIN * t)))
+    turned = _angle_between(read(engine.state.root_quat), quat_multiply(start, quat_from_vector(_SPIN * t)))
     drift = (read(engine.state.root_ang_vel) - _SPIN).norm(dim=1) * t
     spin = _SPIN.norm(dim=1).max().item()
     return Measurement(
@@ -128,7 +126,7 @@ def flight(
     lever = torch.linalg.cross(ang_vel, centre)
     drift = lin_vel + quat_rotate(quat, lever)
     fall = torch.tensor([0.0, 0.0, -GRAVITY], dtype=torch.float64)
-    turned = quat_multiply(quat, _quat_from_vector(ang_vel * t))
+    turned = quat_multiply(quat, quat_from_vector(ang_vel * t))
     mass_centre = pos + quat_rotate(quat, centre) + drift * t + 0.5 * fall * t**2
     return mass_centre - quat_rotate(turned, centre), drift + fall * t - quat_rotate(turned, lever)
 
@@ -141,15 +139,9 @@ def flight_tolerance(dt: float, t: float, spin: float = 6.0, lever: float = 0.02
 FLIGHT_REASON = "first-order steps: dt (g t / 2 + w c + w^2 c t), spin w, centre of mass c away; and float32 at 10 m"
 
 
-def _quat_from_vector(vector: Tensor) -> Tensor:
-    """Rotation by rotation vectors (..., 3) rad."""
-    angle = vector.norm(dim=-1, keepdim=True)
-    return torch.cat([torch.cos(0.5 * angle), 0.5 * vector * torch.sinc(0.5 * angle / math.pi)], dim=-1)
-
-
 def _quat_from_rpy(rpy: Tensor) -> Tensor:
     """Yaw after pitch after roll, (..., 3) rad."""
-    about = [_quat_from_vector(rpy * axis) for axis in torch.eye(3, dtype=torch.float64)]
+    about = [quat_from_vector(rpy * axis) for axis in torch.eye(3, dtype=torch.float64)]
     return quat_multiply(about[2], quat_multiply(about[1], about[0]))
 
 

@@ -42,6 +42,12 @@ def _isaac_lab(robot: Robot, *, threads: int | None, device: str, **settings: An
     return IsaacLabEngine(robot, device=device, **settings)
 
 
+def _isaac_lab_physx(robot: Robot, *, threads: int | None, device: str, **settings: Any) -> Engine:
+    from sim.engines.isaac_lab.physx_engine import IsaacLabPhysxEngine
+
+    return IsaacLabPhysxEngine(robot, device=device, **settings)
+
+
 def _only_cpu(name: str, device: str) -> None:
     if device not in ("auto", "cpu"):
         raise UsageError(f"engine {name} runs on the processor alone: leave out --device {device}, or use mujoco_warp")
@@ -49,6 +55,7 @@ def _only_cpu(name: str, device: str) -> None:
 
 _MAKERS: dict[str, Callable[..., Engine]] = {
     "isaac_lab": _isaac_lab,
+    "isaac_lab_physx": _isaac_lab_physx,
     "mujoco_cpu": _mujoco_cpu,
     "mujoco_warp": _mujoco_warp,
     "pybullet": _pybullet,
@@ -58,6 +65,7 @@ _MAKERS: dict[str, Callable[..., Engine]] = {
 # Where each engine says what it can do.
 _ENGINES = {
     "isaac_lab": "sim.engines.isaac_lab.engine",
+    "isaac_lab_physx": "sim.engines.isaac_lab.physx_engine",
     "mujoco_cpu": "sim.engines.mujoco_cpu",
     "mujoco_warp": "sim.engines.mujoco_warp.engine",
     "pybullet": "sim.engines.pybullet.engine",
@@ -66,6 +74,7 @@ _ENGINES = {
 # What each engine imports beside torch; the first that is missing says which extra to install.
 _MODULES = {
     "isaac_lab": ("isaaclab", "isaaclab_newton", "newton", "pxr"),
+    "isaac_lab_physx": ("isaaclab", "isaaclab_ov", "ovphysx", "ovstage", "pxr"),
     "mujoco_cpu": ("mujoco",),
     "mujoco_warp": ("mujoco_warp", "warp"),
     "pybullet": ("pybullet",),

@@ -18,19 +18,21 @@ from contract.robot import Robot
 
 @dataclass(frozen=True)
 class Parameter:
-    """A physical quantity of one environment that may be set between episodes.
+    """A physical quantity of one environment that may be set.
 
     Attributes:
-        size: numbers an environment needs: 1, 3, or one a joint.
+        size: numbers an environment needs: 1, 3, or one a joint or foot.
         unit: SI unit, `1` for factors.
         nominal: value of an undisturbed robot, one number or `size` of them.
         description: one phrase for humans.
+        legs: name of the leg that each component is on, empty for one that is on none; () where none is.
     """
 
     size: int
     unit: str
     nominal: float | tuple[float, ...]
     description: str
+    legs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

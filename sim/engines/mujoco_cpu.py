@@ -13,8 +13,9 @@ from torch import Tensor
 
 from contract.errors import UsageError
 from contract.robot import Robot
-from sim.engines.engine import Capabilities, EngineState, Parameter, Trace
+from sim.engines.engine import Capabilities, EngineState, Trace
 from sim.engines.mujoco_model import LIMITS, MujocoModel, SolverOptions, build_model
+from sim.engines.mujoco_parameters import ModelParameters, parameters_of
 from sim.terrains import FLAT, Terrain
 
 # A base that moves faster than this has diverged: no robot of ours falls or is thrown at such a speed.
@@ -24,8 +25,8 @@ MAX_JOINT_SPEED = 500.0  # rad/s
 # Clock of an episode's start. Not 0, where MuJoCo sets the clock of a state that explodes: that must show.
 _START = 1.0  # s
 
-_MOTOR = {"motor_strength", "kp_factor", "kd_factor"}  # written together
-_INERTIAL = {"payload_mass", "base_com", "joint_armature"}
+_WRENCH = {"base_force", "base_torque"}
+_TARGETS, _FORCES = int(mujoco.mjtState.mjSTATE_CTRL), int(mujoco.mjtState.mjSTATE_XFRC_APPLIED)
 
 
 class MujocoCpuEngine:
@@ -63,11 +64,6 @@ class MujocoCpuEngine:
         self.contact_geoms = built.contact_geoms
         self.foot_columns = tuple(built.contact_geoms.index(foot.geom) for foot in robot.feet)
         self._built = built
-        self._base_body = built.model.body(robot.base_body).id
-        axes = np.empty(9)
-        mujoco.mju_quat2Mat(axes, built.model.body_iquat[self._base_body])
-        self._inertial_axes = axes.reshape(3, 3).T  # turns the base's coordinates into those of its frame of inertia
-        self._robot_geoms = [built.model.geom(name).id for name in built.contact_geoms]
 
         threads = len(os.sched_getaffinity(0)) if threads is None else threads
         # MuJoCo would write MUJOCO_LOG.TXT into the working directory; a state that diverges is reported by `diverged`.
@@ -80,10 +76,8 @@ class MujocoCpuEngine:
         self._chunk = max(1, num_envs // (max(1, threads) * 8))
 
         self.capabilities = _capabilities(robot, built)
-        self._values = {
-            name: np.broadcast_to(np.asarray(p.nominal, dtype=np.float64), (num_envs, p.size)).copy()
-            for name, p in self.capabilities.parameters.items()
-        }
+        self._parameters = ModelParameters(robot, built, self._models, self.capabilities.parameters)
+        self._values = self._parameters.values
 
         nq, nv, nj = built.model.nq, built.model.nv, robot.num_joints
         nstate = mujoco.mj_stateSize(built.model, mujoco.mjtState.mjSTATE_FULLPHYSICS)
@@ -99,6 +93,10 @@ class MujocoCpuEngine:
         self._state[:, 0] = _START
         self._state[:, self._qpos] = built.model.qpos0
         self._control = np.zeros((num_envs, decimation, nj))
+        # Where something pulls at a base, controls are followed by force and torque on each body, in the world.
+        self._controls_and_forces = np.zeros((num_envs, decimation, nj + 6 * built.model.nbody))
+        self._on_base = slice(nj + 6 * base.id, nj + 6 * base.id + 6)
+        self._pulled = False
         self._states = np.empty((num_envs, decimation, nstate))
         self._sensors = np.empty((num_envs, decimation, built.model.nsensordata))
         self.diverged = torch.zeros(num_envs, dtype=torch.bool)
@@ -164,11 +162,18 @@ class MujocoCpuEngine:
         bad = ~np.isfinite(self._control).all(axis=(1, 2))
         self._control[bad] = 0.0
         start = self._state[:, 0].copy()
+        control, kinds = self._control, _TARGETS
+        if self._pulled:
+            control, kinds = self._controls_and_forces, _TARGETS | _FORCES
+            control[..., : self._control.shape[2]] = self._control
+            pull = np.concatenate([self._values["base_force"], self._values["base_torque"]], axis=1)
+            control[..., self._on_base] = pull[:, None]
         self._pool.rollout(
             self._models,
             self._data,
             self._state,
-            self._control,
+            control,
+            control_spec=kinds,
             skip_checks=True,
             nstep=self.decimation,
             state=self._states,
@@ -242,53 +247,9 @@ class MujocoCpuEngine:
     # -- parameters -------------------------------------------------------------------------------------------
 
     def set_parameters(self, ids: Tensor, values: Mapping[str, Tensor]) -> None:
-        unknown = sorted(set(values) - set(self._values))
-        if unknown:
-            raise UsageError(
-                f"engine {self.name} has no parameter '{unknown[0]}'; it has {', '.join(sorted(self._values))}"
-            )
-        rows = ids.numpy()
-        for name, value in values.items():
-            self._values[name][rows] = value.double().numpy()
-        motor = not _MOTOR.isdisjoint(values)
-        inertial = not _INERTIAL.isdisjoint(values)
-        for row in rows.tolist():
-            for name in values:
-                self._write(name, row)
-            if motor:
-                self._write_motor(row)
-            if inertial:  # MuJoCo derives constraint scales from masses
-                mujoco.mj_setConst(self._models[row], self._scratch)
-
-    def _write(self, name: str, row: int) -> None:
-        """Write one parameter of one environment into its model."""
-        model, nominal, value = self._models[row], self._built.model, self._values[name][row]
-        base = self._base_body
-        if name == "friction":
-            model.geom_friction[self._robot_geoms, 0] = value
-        elif name == "payload_mass":
-            model.body_mass[base] = nominal.body_mass[base] + value[0]
-        elif name == "base_com":
-            model.body_ipos[base] = nominal.body_ipos[base] + value
-            # MuJoCo looks for contacts within boxes that it keeps in the frame of inertia, which has just moved.
-            boxes = slice(model.body_bvhadr[base], model.body_bvhadr[base] + model.body_bvhnum[base])
-            model.bvh_aabb[boxes, :3] = nominal.bvh_aabb[boxes, :3] - self._inertial_axes @ value
-        elif name == "joint_friction":
-            model.dof_frictionloss[self._base_dofs :] = value
-        elif name == "joint_damping":
-            model.dof_damping[self._base_dofs :] = value
-        elif name == "joint_armature":
-            model.dof_armature[self._base_dofs :] = value
-
-    def _write_motor(self, row: int) -> None:
-        """A weak motor gives `motor_strength` times the torque that the servo asks for, saturation included."""
-        model, nominal = self._models[row], self._built.model
-        strength = self._values["motor_strength"][row]
-        kp = strength * self._values["kp_factor"][row] * nominal.actuator_gainprm[:, 0]
-        model.actuator_gainprm[:, 0] = kp
-        model.actuator_biasprm[:, 1] = -kp
-        model.actuator_biasprm[:, 2] = strength * self._values["kd_factor"][row] * nominal.actuator_biasprm[:, 2]
-        model.actuator_forcerange[:] = strength[:, None] * nominal.actuator_forcerange
+        self._parameters.set(ids.numpy(), values)
+        if not _WRENCH.isdisjoint(values):
+            self._pulled = any(self._values[name].any() for name in _WRENCH)
 
     # -- checkpoints ------------------------------------------------------------------------------------------
 
@@ -320,25 +281,3 @@ def capabilities(robot: Robot) -> Capabilities:
 
 def _capabilities(robot: Robot, built: MujocoModel) -> Capabilities:
     return Capabilities(parameters_of(robot, built), limits=LIMITS)
-
-
-def parameters_of(robot: Robot, built: MujocoModel) -> dict[str, Parameter]:
-    """What may be set in each environment of an engine that runs this model."""
-    model, joints = built.model, robot.num_joints
-
-    def joint_values(values: np.ndarray) -> tuple[float, ...]:
-        return tuple(float(v) for v in values[-joints:])
-
-    touching = robot.feet[0].geom if robot.feet else next(iter(built.contact_geoms), None)
-    friction = float(model.geom(touching).friction[0]) if touching else 0.0
-    return {
-        "friction": Parameter(1, "1", friction, "sliding friction, robot on ground"),
-        "payload_mass": Parameter(1, "kg", 0.0, "mass added at the base's centre of mass"),
-        "base_com": Parameter(3, "m", 0.0, "shift of the base's centre of mass, base frame"),
-        "motor_strength": Parameter(joints, "1", 1.0, "torque given / torque asked for"),
-        "kp_factor": Parameter(joints, "1", 1.0, "factor on the position gain"),
-        "kd_factor": Parameter(joints, "1", 1.0, "factor on the velocity gain"),
-        "joint_friction": Parameter(joints, "N m", joint_values(model.dof_frictionloss), "Coulomb friction"),
-        "joint_damping": Parameter(joints, "N m s/rad", joint_values(model.dof_damping), "viscous friction"),
-        "joint_armature": Parameter(joints, "kg m^2", joint_values(model.dof_armature), "reflected rotor inertia"),
-    }

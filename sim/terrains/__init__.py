@@ -1,5 +1,5 @@
 """Ground that robots walk on: one description, the same heights in every engine."""
 
-from sim.terrains.terrain import FLAT, Boxes, Flat, Rough, Slope, Stairs, Terrain, spawn_height
+from sim.terrains.terrain import FLAT, Boxes, Flat, Rough, Slope, Stairs, Terrain, ground_under, spawn_height
 
-__all__ = ["FLAT", "Boxes", "Flat", "Rough", "Slope", "Stairs", "Terrain", "spawn_height"]
+__all__ = ["FLAT", "Boxes", "Flat", "Rough", "Slope", "Stairs", "Terrain", "ground_under", "spawn_height"]

@@ -170,10 +170,16 @@ FLAT = Flat()
 
 def spawn_height(terrain: Terrain) -> float:
     """Height of the highest ground under a robot that stands at the origin, whichever way it faces, m."""
+    return float(ground_under(terrain.ground(), np.zeros((1, 2)))[0])
+
+
+def ground_under(ground: Ground, places: np.ndarray) -> np.ndarray:
+    """Height of the highest ground under robots at `places` (n, 2) m, (n,) m; -inf where some of it is missing."""
     line = np.linspace(-_FOOTPRINT, _FOOTPRINT, 41)
     x, y = np.meshgrid(line, line)
     inside = np.hypot(x, y) <= _FOOTPRINT
-    return float(terrain.ground().height(x[inside], y[inside]).max())
+    heights = ground.height(places[:, :1] + x[inside], places[:, 1:] + y[inside])
+    return np.where(np.isneginf(heights).any(axis=1), -np.inf, heights.max(axis=1))
 
 
 def _block(x_low: float, x_high: float, y_low: float, y_high: float, top: float, bottom: float) -> BoxShape:

@@ -36,7 +36,7 @@ from landbridge.cli import main
 from landbridge.shipped import find
 
 # One at a time: each is a robot that needs the processor to keep real time.
-pytestmark = pytest.mark.xdist_group("robot")
+pytestmark = pytest.mark.real_time
 
 ROBOT = robots.load("unitree_go2")
 BUNDLE = find(Path("go2-velocity-flat"))  # a policy with memory

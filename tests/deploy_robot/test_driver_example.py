@@ -180,8 +180,8 @@ def test_what_is_wrong_is_one_sentence(module: ModuleType, line: Line, monkeypat
 def test_it_is_known_after_the_line_that_the_page_adds(
     module: ModuleType, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = re.search(r"^_DRIVERS = .*$", PAGE.read_text(), re.MULTILINE)
+    table = re.search(r"^_DRIVERS = (\{.*?^\})$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     assert table
     names = vars(drivers) | vars(module)
-    monkeypatch.setattr(drivers, "_DRIVERS", eval(table[0].removeprefix("_DRIVERS = "), names))
+    monkeypatch.setattr(drivers, "_DRIVERS", eval(table[1], names))
     assert isinstance(drivers.load("serial", ROBOT, line.device), module.SerialDriver)

@@ -124,7 +124,7 @@ def test_an_address_that_is_no_port_is_refused(address: str) -> None:
 
 
 def test_the_registry_names_what_it_knows() -> None:
-    assert drivers.names() == ["emulated", "unitree_go2"]
+    assert drivers.names() == ["emulated", "replay", "ros2_control", "unitree_go2"]
     assert isinstance(drivers.load("emulated", ROBOT), emulated.EmulatedDriver)
-    with pytest.raises(UsageError, match="unknown driver 'real': known are emulated, unitree_go2"):
+    with pytest.raises(UsageError, match="unknown driver 'real': known are emulated, replay, ros2_control"):
         drivers.load("real", ROBOT)

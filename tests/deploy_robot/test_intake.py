@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy_robot.driver import RobotState
-from deploy_robot.intake import CLOCK_TOLERANCE, StateIntake, TargetIntake
+from deploy_robot.intake import CLOCK_TOLERANCE, StateIntake, TargetIntake, as_command
 from deploy_robot.target import Target
 
 POSE = np.array([0.1, 0.2, 0.3])
@@ -46,6 +46,13 @@ UNSOUND_STATES: dict[str, Callable[[], Any]] = {
     "words": lambda: state(joint_vel=["a", "b", "c"]),
     "ragged lists": lambda: state(imu_quat=[[1.0], 0.0, 0.0, 0.0]),
     "a huge integer": lambda: state(gyro=[10**400, 0, 0]),
+    "NaN temperature": lambda: state(temperature=np.array([40.0, math.nan, 40.0])),
+    "too few temperatures": lambda: state(temperature=np.full(2, 40.0)),
+    "NaN charge": lambda: state(battery=math.nan),
+    "a charge that is a list": lambda: state(battery=[0.5, 0.5]),
+    "a charge that is a word": lambda: state(battery="full"),
+    "NaN force": lambda: state(foot_force=np.array([math.nan])),
+    "forces on feet that are not there": lambda: state(foot_force=np.zeros(5)),
     "NaN stamp": lambda: state(stamp=math.nan),
     "infinite stamp": lambda: state(stamp=math.inf),
     "future stamp": lambda: state(stamp=NOW + 2 * CLOCK_TOLERANCE),
@@ -123,6 +130,42 @@ def test_an_unsound_target_is_counted_and_dropped(make: Callable[[], Any]) -> No
     assert intake.faults == 0
 
 
+def test_what_a_robot_may_report_is_taken_in_and_must_then_go_on() -> None:
+    intake = StateIntake(POSE, num_feet=2)
+    intake.offer(state(), NOW)
+    assert intake.temperature is intake.battery is intake.foot_force is None
+    sent = {"temperature": np.full(3, 40.0), "battery": 0.7, "foot_force": np.array([10.0, 20.0])}
+    intake.offer(state(NOW + 0.01, 2, **sent), NOW + 0.01)
+    assert intake.faults == 0
+    assert intake.temperature is not None
+    assert intake.foot_force is not None
+    assert (intake.temperature.tolist(), intake.battery) == ([40.0, 40.0, 40.0], 0.7)
+    assert intake.foot_force.tolist() == [10.0, 20.0]
+    for k, silent in enumerate(sent):
+        intake.offer(state(NOW + 0.02, 3 + k, **{**sent, silent: None}), NOW + 0.02)
+        assert intake.faults == 1
+        assert intake.stamp == NOW + 0.01
+        assert intake.battery == 0.7
+    intake.offer(state(NOW + 0.03, 9, **{**sent, "battery": 0.6}), NOW + 0.03)
+    assert (intake.faults, intake.battery) == (0, 0.6)
+
+
+@pytest.mark.parametrize("odd", [[0.1], [[0.1, 0.2]], "ab", 3.0, [10**400, 0]])
+def test_a_command_that_is_none_is_not_a_number(odd: Any) -> None:
+    command = as_command(odd, 2)
+    assert command is not None
+    assert np.isnan(command).all()
+    assert command.shape == (2,)
+
+
+def test_a_command_is_kept_as_it_is() -> None:
+    assert as_command(None, 2) is None
+    command = as_command((0.1, math.nan), 2)
+    assert command is not None
+    assert command[0] == 0.1
+    assert math.isnan(command[1])
+
+
 def test_a_state_that_is_not_newer_is_dropped() -> None:
     intake = StateIntake(POSE)
     intake.offer(state(NOW, 5), NOW)
@@ -194,7 +237,7 @@ garbage = st.recursive(
 @given(garbage, garbage, garbage, garbage)
 def test_no_garbage_raises_or_gets_in(stamp: Any, seq: Any, numbers: Any, others: Any) -> None:
     states, targets = StateIntake(POSE), TargetIntake(POSE, 0.02)
-    states.offer(RobotState(stamp, seq, numbers, others, others, numbers, numbers), NOW)
+    states.offer(RobotState(stamp, seq, numbers, others, others, numbers, numbers, None, others, numbers, others), NOW)
     targets.offer(Target(stamp, seq, numbers), NOW)
     assert np.isfinite(states.joint_pos).all()
     assert states.joint_pos.shape == (3,)

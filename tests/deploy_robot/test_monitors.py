@@ -30,6 +30,9 @@ FIGURES: dict[str, Callable] = {
     "beyond_range": lambda x: monitors.worst(monitors.beyond_range(x, _like(LOWER, x), _like(UPPER, x))),
     "share_of_limit": lambda x: monitors.worst(monitors.share_of_limit(x, _like(LIMIT, x))),
     "rate_share": lambda x: monitors.worst(monitors.rate_share(x, 0.02, _like(LIMIT, x))),
+    "power": lambda x: monitors.power(x, _like(LIMIT, x)),
+    "share_outside": lambda x: monitors.share_outside(x, _like(LOWER, x), _like(UPPER, x)),
+    "world_up": lambda x: -abs(monitors.world_up(x)[..., 0]),
     "norm_error": monitors.norm_error,
     "tilt": lambda x: monitors.tilt(x, _like(UP, x)),
 }
@@ -57,6 +60,26 @@ def test_share_of_limit(values: np.ndarray) -> None:
 def test_rate_share_is_the_share_of_the_speed(before: np.ndarray, after: np.ndarray) -> None:
     expected = monitors.share_of_limit((after - before) / 0.02, LIMIT)
     assert np.allclose(monitors.rate_share(after - before, 0.02, LIMIT), expected)
+
+
+@given(vectors, vectors)
+def test_power_counts_braking_as_driving(torque: np.ndarray, velocity: np.ndarray) -> None:
+    expected = math.fsum(abs(t * v) for t, v in zip(torque, velocity, strict=True))
+    assert monitors.power(torque, velocity) == pytest.approx(expected)
+
+
+@given(vectors)
+def test_share_outside_counts(values: np.ndarray) -> None:
+    outside = [not low <= value <= high for value, low, high in zip(values, LOWER, UPPER, strict=True)]
+    assert monitors.share_outside(values, LOWER, UPPER) == sum(outside) / 4
+    assert monitors.share_outside(LOWER, LOWER, UPPER) == monitors.share_outside(UPPER, LOWER, UPPER) == 0.0
+
+
+@given(quats)
+def test_world_up_is_the_world_s_axis_seen_from_the_imu(quat: np.ndarray) -> None:
+    unit = quat / np.linalg.norm(quat)
+    expected = rotations.quat_rotate_inverse(unit, [0.0, 0.0, 1.0])
+    assert np.allclose(monitors.world_up(quat), expected, atol=1e-9)
 
 
 @given(quats)

@@ -126,7 +126,7 @@ def test_quaternions_are_xyzw_in_ros() -> None:
 
 def test_a_velocity_command_is_planar() -> None:
     message = conversions.velocity_message(0.6, -0.1, 0.3, StampClock(0).to_ros(0.0))
-    assert conversions.velocity_command(message) == {"vx": 0.6, "vy": -0.1, "yaw_rate": 0.3}
+    assert conversions.velocity_command(message.twist) == {"vx": 0.6, "vy": -0.1, "yaw_rate": 0.3}
 
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=40)

@@ -75,8 +75,8 @@ class Rig:
         self.other = Node("robot_node", context=context)
         self.targets: list[JointState] = []
         self.names = list(make_contract().joint_names)
-        self.joints = self.other.create_publisher(JointState, "joint_states", qos.STREAM_PUBLISHER)
-        self.imu = self.other.create_publisher(Imu, "imu", qos.STREAM_PUBLISHER)
+        self.joints = self.other.create_publisher(JointState, "joint_states", qos.SENSOR_PUBLISHER)
+        self.imu = self.other.create_publisher(Imu, "imu", qos.SENSOR_PUBLISHER)
         self.command = self.other.create_publisher(TwistStamped, "cmd_vel", qos.STREAM_PUBLISHER)
         self.safety = self.other.create_publisher(DiagnosticArray, "robot_node/safety", qos.STATUS)
         self.other.create_subscription(JointState, "robot_node/joint_command", self.targets.append, 10)
@@ -228,3 +228,10 @@ def test_the_period_is_that_of_the_policy_once_it_is_loaded(rig: Rig) -> None:
     rig.node.trigger_deactivate()
     assert rig.node.trigger_cleanup() is TransitionCallbackReturn.SUCCESS
     assert rig.node.trigger_activate() is TransitionCallbackReturn.ERROR
+
+
+def test_parameters_are_described_and_all_but_the_bundle_read_only(context: "rclpy.Context") -> None:
+    node = PolicyNode(context=context)
+    descriptors = {name: node.describe_parameter(name) for name in vars(node.settings)}
+    assert all(descriptor.description for descriptor in descriptors.values())
+    assert [name for name, descriptor in descriptors.items() if not descriptor.read_only] == ["bundle"]

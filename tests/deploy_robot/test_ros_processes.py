@@ -26,7 +26,7 @@ from hil_tests.robot_process import emulated_robot
 from tests import fixed_pose_policy
 
 # One at a time: each is a robot that needs the processor to keep real time.
-pytestmark = pytest.mark.xdist_group("robot")
+pytestmark = pytest.mark.real_time
 
 
 ROBOT = robots.load("unitree_go2")

@@ -86,10 +86,13 @@ class Rig:
         self.robot_node.tick(time.monotonic())
 
     def tick_until(self, condition: Callable[[], bool]) -> None:
+        self.spin_until(condition, self.tick)
+
+    def spin_until(self, condition: Callable[[], bool], turn: Callable[[], None] = lambda: None) -> None:
         deadline = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < deadline
-            self.tick()
+            turn()
             self._executor.spin_once(timeout_sec=0.005)
 
 
@@ -124,6 +127,14 @@ def test_publishes_joint_states_and_imu_of_one_sample_with_one_stamp(rig: Rig) -
     assert rig.imus[0].orientation.w == 1.0
     now = rig.other.get_clock().now().nanoseconds * 1e-9
     assert rig.joints[0].header.stamp.sec == pytest.approx(now, abs=PATIENCE)
+
+
+def test_who_comes_late_is_told_the_newest_report(rig: Rig) -> None:
+    rig.tick_until(lambda: rig.report is not None)
+    heard: list[DiagnosticArray] = []
+    rig.other.create_subscription(DiagnosticArray, "robot_node/safety", heard.append, qos.STATUS)
+    rig.spin_until(lambda: bool(heard))  # without another turn of the loop
+    assert safety_report.from_message(heard[0]).mode is Mode.PASSIVE
 
 
 def test_a_repeated_sample_is_published_once(rig: Rig) -> None:

@@ -9,6 +9,7 @@ import pytest
 import toy_policy
 from supervised_robot import CONFIG, DT, GO2, PERIOD, SupervisedRobot, rolled
 
+from contract import robots
 from contract.errors import BundleError
 from contract.policy_contract import Contract
 from deploy_robot.constraint import Reaction
@@ -318,6 +319,115 @@ def test_after_a_dead_policy_a_reset_needs_a_living_one() -> None:
     robot.sends_targets = True
     robot.run(1.0)
     robot.accept("reset")
+
+
+def hold_once(robot: SupervisedRobot) -> None:
+    """A policy that sends garbage for a moment, and is well again half a second later."""
+    robot.target_pos[3] = math.nan
+    robot.run(PERIOD)
+    robot.target_pos = START.copy()
+    robot.run(0.5 - PERIOD)
+
+
+def test_a_policy_that_is_cut_off_again_and_again_is_damped() -> None:
+    robot = SupervisedRobot().bring_to(Mode.ACTIVE)
+    for _ in range(5):
+        hold_once(robot)
+        assert robot.mode is Mode.ACTIVE
+    hold_once(robot)
+    assert robot.mode is Mode.DAMP
+    assert robot.trips[-1].message == "repeated_holds: 6 holds in 10 s, limit 5"
+    robot.run(1.0)
+    assert "repeated_holds" in robot.refuse("reset")
+    robot.run(10.0, dt=PERIOD)
+    robot.accept("reset")
+
+
+def test_holds_that_come_seldom_are_forgiven() -> None:
+    robot = SupervisedRobot().bring_to(Mode.ACTIVE)
+    for _ in range(8):
+        hold_once(robot)
+        robot.run(1.6, dt=PERIOD)
+    assert robot.mode is Mode.ACTIVE
+    assert set(robot.tripped()) == {"finite_target"}
+
+
+def test_pausing_and_arming_does_not_wipe_the_slate() -> None:
+    robot = SupervisedRobot().bring_to(Mode.ACTIVE)
+    for _ in range(6):
+        hold_once(robot)
+        if robot.mode is Mode.ACTIVE:
+            robot.accept("pause")
+            robot.run(0.2)
+            robot.accept("arm")
+    assert robot.mode is Mode.DAMP
+    assert robot.tripped()[-1] == "repeated_holds"
+
+
+def test_what_a_robot_does_not_report_neither_trips_nor_counts_as_healthy() -> None:
+    robot = SupervisedRobot(reports=False).bring_to(Mode.ACTIVE)
+    robot.run(1.0)
+    assert not robot.trips
+    unjudged = {"motor_temperature", "battery", "foot_force"}
+    assert unjudged <= set(robot.supervisor.unjudged)
+    reporting = SupervisedRobot().bring_to(Mode.ACTIVE)
+    assert unjudged.isdisjoint(reporting.supervisor.unjudged)
+    assert set(reporting.supervisor.unjudged) == {"workspace", "command_range", "training_envelope"}
+
+
+def test_a_hot_motor_does_not_get_well_by_falling_silent() -> None:
+    robot = SupervisedRobot().bring_to(Mode.ACTIVE)
+    assert robot.temperature is not None
+    robot.temperature[4] = 89.0
+    robot.run(0.6)
+    assert robot.mode is Mode.DAMP
+    robot.temperature = None
+    robot.run(1.0)
+    assert {"finite_state", "lost_robot"} <= set(robot.tripped())
+    assert "motor_temperature" in robot.refuse("reset")
+    robot.temperature = np.full(12, 50.0)
+    robot.run(1.0)
+    robot.accept("reset")
+
+
+@pytest.mark.parametrize("command", [[2.0], [math.nan], "fast", [0.1, 0.2], [[0.1]]])
+def test_a_command_beyond_the_range_clips_and_garbage_does_not_pass(command: object) -> None:
+    robot = SupervisedRobot(toy_policy.ROBOT, toy_contract()).bring_to(Mode.ACTIVE)
+    robot.command = np.array([0.9])
+    robot.run(0.1)
+    assert not robot.trips
+    robot.command = command  # type: ignore[assignment]
+    robot.run(0.1)
+    assert robot.tripped() == ["command_range"]
+    assert robot.mode is Mode.ACTIVE
+    assert robot.decision.reaction is Reaction.CLIP
+    assert robot.decision.causes[0].startswith("command_range: vx ")
+
+
+def test_a_joint_without_a_motor_is_no_obstacle() -> None:
+    cartpole = robots.load("cartpole")
+    assert 0.0 in cartpole.joint_effort_limit
+    robot = SupervisedRobot(cartpole).bring_to(Mode.ACTIVE)
+    robot.joint_torque[1] = math.nan
+    robot.step()
+    assert robot.tripped() == ["finite_state"]
+
+
+def test_what_is_no_longer_reported_is_told_as_it_was_last() -> None:
+    robot = SupervisedRobot(toy_policy.ROBOT, toy_contract()).bring_to(Mode.ACTIVE)
+    robot.command = np.array([2.0])
+    robot.step()
+    robot.command = None
+    (cause,) = robot.step().causes
+    assert cause == "command_range: vx 1 outside the range, limit 0, when it was last reported"
+
+
+def test_an_empty_battery_and_hot_motors_forbid_standing_up() -> None:
+    robot = SupervisedRobot().bring_to(Mode.PASSIVE)
+    robot.battery = 0.05
+    robot.run(0.1)
+    assert "battery" in robot.refuse("stand")
+    assert not robot.trips
 
 
 def test_a_stop_escalates_damp() -> None:

@@ -1,6 +1,7 @@
 """Whatever states, targets, clocks, faults and requests come: what must never happen does not.
 
-LANDBRIDGE_SAFETY_STEPS sets about how many supervisor steps are generated; the benchmark asks for a million.
+LANDBRIDGE_SAFETY_STEPS sets about how many steps of the supervisor are generated, and how many there were is printed:
+`python -m benchmarks safety` asks for more than a million.
 """
 
 import copy
@@ -8,25 +9,42 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import hypothesis
 import numpy as np
+import pytest
 import toy_policy
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from supervised_robot import DT, SupervisedRobot, rolled
 
+from contract.robot import Capsule, Foot, Link
 from deploy_robot.constraint import Reaction
 from deploy_robot.decision import DAMPED, Decision, Mode
 from deploy_robot.driver import RobotState
 from deploy_robot.intake import CLOCK_TOLERANCE
 from deploy_robot.target import Target
 
-STEPS = int(os.environ.get("LANDBRIDGE_SAFETY_STEPS", "12000"))
+STEPS = int(os.environ.get("LANDBRIDGE_SAFETY_STEPS", "8000"))
 STEPS_AN_EXAMPLE = 160  # on average, measured
 LONGEST_STEP = 0.02  # s that a step may count for
+MOST_HOLDS, HOLD_WINDOW = 5, 10.0  # s
+
+# The toy with all that a robot may know and report of itself: two legs that can cross, and every limit.
+LEGS = ("left_joint", "right_joint")
+ROBOT = dataclasses.replace(
+    toy_policy.ROBOT,
+    links=tuple(Link(leg, "", (0.0, side, 0.0), (1.0, 0.0, 0.0)) for leg, side in zip(LEGS, (0.1, -0.1), strict=True)),
+    feet=tuple(Foot(leg, leg, leg, 0.02, leg, (0.0, 0.0, -0.28)) for leg in LEGS),
+    capsules=tuple(Capsule(leg, leg, (0.0, 0.0, 0.0), (0.0, 0.0, -0.28), 0.02) for leg in LEGS),
+    capsule_pairs=(LEGS,),
+    base_height_minimum=0.1,
+    power_limit=100.0,
+    temperature_limit=80.0,
+    battery_minimum=0.1,
+    foot_force_limit=200.0,
+)
 
 # Where a step may lead without anybody asking for it.
 BY_ITSELF = {
@@ -59,6 +77,7 @@ class Witness:
     _state_stamp: float = -math.inf  # of the newest sound state
     _joint_pos: np.ndarray | None = None  # in that state
     _target_time: float = -math.inf  # of reception of the newest sound target
+    _holds: list[float] = field(default_factory=list)  # s since the policy was cut off, each time
     _times: list[float] = field(default_factory=list)
     _targets: list[np.ndarray] = field(default_factory=list)
 
@@ -79,8 +98,13 @@ class Witness:
                 self._state_stamp = self._target_time = -math.inf
             self._seen = now
         self._remember_inputs(robot.state, robot.target)
-        robot.decision = decision = robot.supervisor.step(now, robot.state, robot.target)
+        if 0.0 < dt < math.inf:
+            self._holds = [age + dt for age in self._holds]
+        robot.decision = decision = robot.supervisor.step(now, robot.state, robot.target, robot.command)
         self.steps += 1
+        if decision.mode in (Mode.ACTIVE, Mode.HOLD):
+            assert sum(age < HOLD_WINDOW - 1e-6 for age in self._holds) <= MOST_HOLDS
+        self._holds += [0.0] if before is Mode.ACTIVE and decision.mode is Mode.HOLD else []
         self._check_mode(before, decision)
         self._check_command(decision, dt if 0.0 < dt < math.inf else 0.0)
         if decision.mode is Mode.ACTIVE:
@@ -108,6 +132,8 @@ class Witness:
         if (
             isinstance(state, RobotState)
             and _sound([state.joint_pos, state.joint_vel, state.imu_quat, state.gyro, state.joint_torque])
+            and all(value is not None for value in (state.temperature, state.battery, state.foot_force))
+            and _sound([state.temperature, state.battery, state.foot_force])
             and self._state_stamp < state.stamp <= latest
         ):
             self._state_stamp, self._joint_pos = state.stamp, state.joint_pos
@@ -200,9 +226,16 @@ def request(names: list[str]) -> Event:
 
 def sensor(name: str, index: int, value: float) -> Event:
     def event(witness: Witness) -> None:
-        getattr(witness.robot, name)[index] = value
+        values = getattr(witness.robot, name)
+        if values is not None:  # the robot has fallen silent about it
+            values[index] = value
 
     return event
+
+
+def report(name: str, value: object) -> Event:
+    """What the robot says of itself, or that it says nothing of it any more."""
+    return lambda witness: setattr(witness.robot, name, value)
 
 
 def lean(angle: float) -> Event:
@@ -210,6 +243,11 @@ def lean(angle: float) -> Event:
         witness.robot.imu_quat = rolled(angle)
 
     return event
+
+
+def command(value: object) -> Event:
+    """What the operator asks the policy for."""
+    return lambda witness: setattr(witness.robot, "command", value)
 
 
 def ask(values: tuple[float, float]) -> Event:
@@ -274,6 +312,9 @@ few_steps = st.integers(1, 12)
 faults = st.one_of(
     st.builds(sensor, st.sampled_from(["joint_pos_error", "joint_vel", "joint_torque"]), joints, numbers),
     st.builds(sensor, st.sampled_from(["imu_quat", "gyro"]), st.integers(0, 2), numbers),
+    st.builds(sensor, st.sampled_from(["temperature", "foot_force"]), joints, numbers | st.floats(50.0, 250.0)),
+    st.builds(report, st.sampled_from(["battery", "temperature", "foot_force"]), st.none()),
+    st.builds(report, st.just("battery"), numbers | st.floats(0.0, 1.0)),
     st.builds(lean, st.floats(-3.2, 3.2)),
     st.builds(flag, st.sampled_from(["sends_states", "sends_targets", "follows", "varies"]), st.just(False)),
     st.builds(say, st.sampled_from(["state", "target"]), garbage),
@@ -281,7 +322,9 @@ faults = st.one_of(
     st.builds(ask, odd_poses),
 )
 odd_times = st.sampled_from([0.0, -0.001, -3.0, 0.07, 0.3, 1e6]) | st.floats(0.0, 0.3)
+commands = st.none() | st.tuples(numbers) | garbage
 events = st.one_of(
+    st.builds(command, commands),
     st.builds(ask, poses),
     st.builds(ask, poses),
     st.builds(go_on, few_steps, st.sampled_from([DT, DT, 0.001, 0.02])),
@@ -301,7 +344,15 @@ def robot_in(mode: Mode) -> SupervisedRobot:
     contract = dataclasses.replace(
         toy_policy.contract(), action_lower=(-0.6, -1.0), action_upper=(1.0, 0.7), joint_upper=(1.4, 1.0)
     )
-    return SupervisedRobot(toy_policy.ROBOT, contract).bring_to(mode)
+    return SupervisedRobot(ROBOT, contract).bring_to(mode)
+
+
+@pytest.fixture(scope="module")
+def count() -> Iterator[list[int]]:
+    """Steps of each plan that went through, to be told at the end."""
+    steps: list[int] = []
+    yield steps
+    print(f"{sum(steps)} steps of the supervisor were generated")
 
 
 @settings(max_examples=max(STEPS // STEPS_AN_EXAMPLE, 1), database=None)
@@ -309,9 +360,10 @@ def robot_in(mode: Mode) -> SupervisedRobot:
     st.sampled_from([Mode.PASSIVE, Mode.STANDING_UP, Mode.READY, Mode.ACTIVE, Mode.ACTIVE, Mode.ACTIVE]),
     st.lists(events, min_size=10, max_size=50),
 )
-def test_nothing_unsafe_reaches_the_driver(mode: Mode, plan: list[Event]) -> None:
+@example(Mode.ACTIVE, [command((math.nan,)), go_on(1, DT), command(None), go_on(1, DT)])
+def test_nothing_unsafe_reaches_the_driver(count: list[int], mode: Mode, plan: list[Event]) -> None:
     witness = Witness(copy.deepcopy(robot_in(mode)))
     for event in plan:
         event(witness)
     witness.check_slew()
-    hypothesis.event("steps", witness.steps // 100 * 100)
+    count.append(witness.steps)

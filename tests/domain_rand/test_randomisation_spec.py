@@ -61,14 +61,6 @@ def test_widening_keeps_all_else():
     assert QUADRUPED.widened(1.0).describe().keys() == QUADRUPED.describe().keys()
 
 
-def test_a_distribution_without_a_rule_is_refused():
-    class Other:
-        pass
-
-    with pytest.raises(TypeError, match="no rule to widen Other"):
-        Randomisation((Term("x", Other()),)).widened(1.5)
-
-
 def test_the_description_is_json_with_one_entry_a_parameter():
     described = json.loads(json.dumps(QUADRUPED.describe()))
     assert list(described) == [t.parameter for t in QUADRUPED.terms]

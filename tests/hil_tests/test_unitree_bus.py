@@ -140,7 +140,7 @@ def emulated(address: str, log: Path) -> Iterator[None]:
             process.communicate()
 
 
-@pytest.mark.xdist_group("robot")  # needs the processor to keep real time
+@pytest.mark.real_time  # needs the processor to keep real time
 @pytest.mark.parametrize("python", PYTHONS)
 def test_unitrees_sdk_reads_it_and_makes_it_stand_up(tmp_path: Path, python: str) -> None:
     log = tmp_path / "truth.npz"

@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs" / "unitree_go2.md").read_text()
 PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
-@pytest.mark.xdist_group("robot")  # needs the processor to keep real time
+@pytest.mark.real_time  # needs the processor to keep real time
 def test_the_damping_program_shows_each_joint_by_name() -> None:
     (program,) = (text for text in PROGRAMS if "UnitreeGo2Driver" in text)
     with claimed_domain() as domain:

@@ -14,7 +14,7 @@ from landbridge.cli import main
 BUNDLE = "go2-velocity-flat"
 
 
-@pytest.mark.xdist_group("robot")  # needs the processor to keep real time
+@pytest.mark.real_time  # needs the processor to keep real time
 def test_the_shipped_policy_walks_over_unitrees_bus(tmp_path: Path) -> None:
     main(["run", BUNDLE, "--protocol", "unitree", "--seconds", "6", "--seed", "3", "--out", str(tmp_path)])
     summary = json.loads((tmp_path / "summary.json").read_text())

@@ -1,6 +1,7 @@
 """`landbridge doctor`: each check sees what it is for, and nothing optional makes it fail."""
 
 import dataclasses
+import os
 import socket
 from collections import namedtuple
 from collections.abc import Iterator
@@ -45,6 +46,20 @@ def test_ros_domain_is_free_or_the_reason_is_given(monkeypatch: pytest.MonkeyPat
     assert not finding.ok
     assert "no ROS domain" in finding.detail
     assert finding.remedy
+
+
+def test_affinity_and_kernel_say_what_the_kernel_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"isolated": "1", "realtime": "1"}
+    monkeypatch.setattr(machine, "_kernel_says", lambda path: said[path.name])
+    assert machine.processor_affinity().ok
+    assert "kept free of other work: 1" in machine.processor_affinity().detail
+    assert machine.kernel().ok
+    said = {"isolated": "", "realtime": ""}
+    monkeypatch.setattr(machine.platform, "version", lambda: "#1 SMP")
+    for finding in (machine.processor_affinity(), machine.kernel()):
+        assert not finding.ok
+        assert finding.remedy
+    assert ",".join(map(str, sorted(os.sched_getaffinity(0)))) in machine.processor_affinity().detail
 
 
 def test_probe_survives_a_crash_and_gives_the_last_line() -> None:

@@ -35,7 +35,7 @@ def write(path: Path, **changes: object) -> Path:
 
 
 def line_of(name: str, shown: str) -> str:
-    (line,) = [line for line in shown.splitlines() if line.split()[:1] == [name]]
+    (line,) = [line for line in shown.splitlines() if line.startswith(f" {name} ")]  # cells may go on in further lines
     return line
 
 
@@ -45,13 +45,28 @@ def test_every_constraint_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     for row in CONSTRAINTS:
         line = line_of(row.name, shown)
         assert f" {row.reaction.name.lower()} " in line
-        assert " default " in line
+        assert f"{row.basis}, default " in line if row.basis else " default " in line
     assert "joint_lower" not in shown
 
 
 def test_joint_limits_of_a_robot(capsys: pytest.CaptureFixture[str]) -> None:
     assert Monitors(robot="unitree_go2").run() == 0
     assert line_of("FL_calf_joint", capsys.readouterr().out).split()[1:5] == ["-2.723", "-0.8378", "20.07", "35.55"]
+
+
+def test_what_a_robot_s_facts_cannot_judge_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert Monitors(robot="unitree_go2").run() == 0
+    shown = capsys.readouterr().out
+    assert " never here " in line_of("workspace", shown)
+    assert " never here " in line_of("training_envelope", shown), "there is no bundle"
+    assert " always " in line_of("motor_temperature", shown)
+    assert " motor temperatures," in line_of("motor_temperature", shown)
+    assert " robot, default " in line_of("power", shown.partition("\n robot ")[0])
+    assert line_of("power", shown.partition("\n robot ")[2]).split() == ["power", "3000", "W"]
+    assert Monitors(robot="cartpole").run() == 0
+    shown = capsys.readouterr().out
+    assert " never here " in line_of("self_collision", shown)
+    assert "not known" in shown
 
 
 def test_unknown_robot() -> None:
@@ -88,4 +103,7 @@ def test_documentation_has_the_table_of_today() -> None:
 def test_documentation_would_show_a_new_row() -> None:
     row = Constraint("new", "New.", lambda r: 0.0, 1.0, "m", Reaction.HOLD, 0.1, 0.0)
     last = markdown((*CONSTRAINTS, row)).splitlines()[-1]
-    assert last == "| `new` | New. | 1 m | always | 0.1 s | hold | by itself |"
+    assert last == (
+        "| `new` | New. | 1 m | default | always |  | 0.1 s | hold | by itself |"
+        " `test_constraints.py::test_a_violation_trips[new]` |"
+    )

@@ -7,7 +7,9 @@ import torch
 from toy_training import PointMass, ToyController
 
 from contract.errors import UsageError
-from domain_rand.spec import Randomisation
+from domain_rand import file
+from domain_rand.distributions import Uniform
+from domain_rand.spec import Randomisation, Term
 from landbridge.cli import main
 from landbridge.train import Train
 from policies import packaging, recipes, training
@@ -64,7 +66,14 @@ def test_a_run_leaves_everything_about_itself(tmp_path, capsys):
     assert main(["train", "toy", "--seed", "3", "--steps", "128", "--", "--ppo.gamma", "0.9"]) == 0
     run = only_run(tmp_path)
     names = {path.name for path in run.iterdir()}
-    assert names == {"config.json", "provenance.json", "metrics.jsonl", "tensorboard", "checkpoints"}
+    assert names == {
+        "config.json",
+        "provenance.json",
+        "randomisation.json",
+        "metrics.jsonl",
+        "tensorboard",
+        "checkpoints",
+    }
     config = json.loads((run / "config.json").read_text())
     assert config["recipe"] == "toy"
     assert (config["config"]["seed"], config["config"]["ppo"]["gamma"]) == (3, 0.9)
@@ -73,6 +82,36 @@ def test_a_run_leaves_everything_about_itself(tmp_path, capsys):
     assert provenance["seed"] == 3
     assert {"git_commit", "config_hash", "command", "packages", "created"} <= set(provenance)
     assert str(run.relative_to(tmp_path)) in capsys.readouterr().out
+
+
+def test_a_run_keeps_the_randomisation_that_it_read(tmp_path, monkeypatch):
+    """It goes on with that when the file has changed, until it is given another."""
+    path, seen = tmp_path / "mine.json", []
+
+    def write(high):
+        file.write(path, Randomisation((Term("friction", Uniform(0.4, high)),)))
+
+    build = training.build_trainer
+
+    def build_and_see(recipe, *rest):
+        seen.append(recipe.randomisation)
+        return build(recipe, *rest)
+
+    monkeypatch.setattr(training, "build_trainer", build_and_see)
+    write(1.0)
+    assert main(["train", "toy", "--randomisation", str(path)]) == 0
+    run = only_run(tmp_path)
+    recorded = file.read(run / "randomisation.json")
+    write(2.0)
+    assert main(["train", "--resume", str(run), "--steps", "192"]) == 0
+    path.unlink()
+    assert main(["train", "--resume", str(run), "--steps", "224"]) == 0
+    write(3.0)
+    assert main(["train", "--resume", str(run), "--steps", "256", "--randomisation", str(path)]) == 0
+    highs = [spec.terms[0].distribution.high for spec in seen]
+    assert highs == [1.0, 1.0, 1.0, 3.0]
+    assert recorded == seen[0]
+    assert file.read(run / "randomisation.json") == seen[-1]
 
 
 def test_ctrl_c_saves_says_how_to_go_on_and_that_works(tmp_path, toy, capsys):

@@ -98,5 +98,7 @@ def test_a_card_before_and_after_the_check(bundle: Path, check: Check, tmp_path:
 
 def test_delays_of_a_randomisation() -> None:
     randomisation = Randomisation((Term("sensor_delay", Uniform(0.002, 0.01)),))
-    assert delay_range(randomisation, "sensor_delay") == (0.002, 0.01)
-    assert delay_range(randomisation, "action_delay") == (0.0, 0.0)
+    assert delay_range(randomisation, "sensor") == (0.002, 0.01)
+    assert delay_range(randomisation, "action") == (0.0, 0.0)
+    jittery = randomisation.updated(Term("sensor_jitter", Uniform(0.001, 0.004)))
+    assert delay_range(jittery, "sensor") == (0.002, 0.014)

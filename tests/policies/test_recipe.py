@@ -5,7 +5,9 @@ import pytest
 from toy_training import mirror
 
 from contract.errors import LandbridgeError, UsageError
+from domain_rand import file
 from domain_rand.distributions import Uniform
+from domain_rand.presets import FULL
 from domain_rand.spec import Randomisation, Term
 from policies import recipes
 from policies.config import PPOConfig
@@ -23,6 +25,18 @@ def test_arguments_change_settings_and_nothing_else():
     undone = dataclasses.replace(changed, ppo=RECIPE.ppo, num_envs=RECIPE.num_envs, train=RECIPE.train)
     assert dataclasses.replace(undone, controller=RECIPE.controller) == RECIPE
     assert with_arguments(RECIPE, ()) == RECIPE
+
+
+def test_a_randomisation_is_a_preset_or_a_file(tmp_path):
+    assert with_arguments(RECIPE, ("--randomisation", "full")).randomisation == FULL
+    assert with_arguments(RECIPE, ("--randomisation", "none")).randomisation == Randomisation()
+    path = tmp_path / "mine.json"
+    file.write(path, Randomisation((Term("friction", Uniform(0.3, 0.4)),)))
+    changed = with_arguments(RECIPE, ("--randomisation", str(path)))
+    assert changed.randomisation.terms[0].distribution == Uniform(0.3, 0.4)
+    assert dataclasses.replace(changed, randomisation=RECIPE.randomisation) == RECIPE
+    with pytest.raises(UsageError, match=r"other\.json is neither a file nor one of none, cartpole, quadruped, full"):
+        with_arguments(RECIPE, ("--randomisation", str(tmp_path / "other.json")))
 
 
 @pytest.mark.parametrize("arguments", [("--ppo.gama", "0.9"), ("--num-envs", "many"), ("stray",)])

@@ -41,7 +41,7 @@ def test_holds_its_bar_on_randomised_robots(name: str) -> None:
     assert not failed
 
 
-@pytest.mark.xdist_group("robot")
+@pytest.mark.real_time
 def test_walks_over_ros_under_the_supervisor(tmp_path: Path) -> None:
     config = SessionConfig(bundles.path(GO2), tmp_path / "run", (0.5, 0.0, 0.3), 6.0)
     summary = run_session(config, emulated_robot(seed=3))

@@ -66,9 +66,10 @@ def test_what_an_engine_says_that_it_lacks_is_not_held_against_it():
         "terrain_rough": "no terrain Rough",
         "terrain_boxes": "no terrain Boxes",
         **dict.fromkeys(
-            ("weight", "contact_columns", "payload_mass", "weight_alone", "no_self_collision"),
+            ("weight", "contact_columns", "payload_mass", "base_mass_factor", "weight_alone", "no_self_collision"),
             "contact forces are not measured",
         ),
+        "restitution": "no parameter restitution",
     }
     assert all(outcome.holds for name, outcome in outcomes.items() if name not in lacking)
 
@@ -125,10 +126,12 @@ BROKEN = [
     ("terrain_stairs", broken.Sunk),
     ("terrain_boxes", broken.Sunk),
     ("terrain_rough", broken.WrongDiagonals),
-    *((name, broken.ignoring(name)) for name in JUDGES),
-    *((name, broken.EveryoneIsSet) for name in JUDGES),
+    *((name, broken.ignoring(name)) for name in JUDGES if name != "restitution"),
+    *((name, broken.EveryoneIsSet) for name in JUDGES if name != "restitution"),
+    ("restitution", broken.Dead),
+    ("base_inertia", broken.ignoring("base_shear")),
     ("joint_friction_sticks", broken.ignoring("joint_friction")),
-    ("weight_alone", broken.also_setting("friction", "payload_mass", 0.5)),
+    ("weight_alone", broken.also_setting("joint_damping", "payload_mass", 1.0)),
     ("flight_alone", broken.also_setting("friction", "base_com", 0.1)),
     ("slide_alone", broken.also_setting("payload_mass", "friction", 0.1)),
     ("joints_alone", broken.also_setting("friction", "joint_damping", 0.1)),

@@ -335,9 +335,21 @@ def test_a_diverged_environment_is_flagged_and_harms_no_other(fault, decimation)
 
 # What MuJoCo derives from masses and rotor inertias.
 _DERIVED = {"body_subtreemass", "body_invweight0", "dof_invweight0", "dof_M0", "dof_length", "actuator_acc0"}
+_TURNED = {"body_iquat", "bvh_aabb"}  # another order of the principal axes is another frame
 _FIELDS = {
     "friction": (0.3, {"geom_friction"}, set()),
+    "foot_friction_factor": ([0.5, 0.9, 1.1, 1.6], {"geom_friction"}, set()),
     "payload_mass": (2.0, {"body_mass"}, _DERIVED),
+    "payload_pos": ([0.05, 0.0, 0.1], set(), set()),  # of no payload
+    "base_mass_factor": (1.4, {"body_mass", "body_inertia"}, _DERIVED | _TURNED),
+    "base_stretch": ([0.2, 0.0, -0.1], {"body_inertia"}, _DERIVED | _TURNED),
+    "base_shear": ([0.1, 0.2, -0.1], {"body_inertia", "body_iquat"}, _DERIVED | _TURNED),
+    "link_mass_factor": (torch.linspace(0.7, 1.3, 12).tolist(), {"body_mass", "body_inertia"}, _DERIVED),
+    "battery_sag": (0.3, {"actuator_forcerange"}, set()),
+    "joint_stop_margin": (0.1, {"jnt_range"}, set()),
+    "gravity_offset": ([0.1, 0.2, 0.3], set(), set()),  # not an array of the model itself
+    "base_force": ([1.0, 2.0, 3.0], set(), set()),  # acts in a step, as does the torque
+    "base_torque": ([1.0, 2.0, 3.0], set(), set()),
     "base_com": ([0.03, -0.02, 0.01], {"body_ipos", "bvh_aabb"}, _DERIVED),
     "motor_strength": (0.5, {"actuator_gainprm", "actuator_biasprm", "actuator_forcerange"}, set()),
     "kp_factor": (1.5, {"actuator_gainprm", "actuator_biasprm"}, set()),

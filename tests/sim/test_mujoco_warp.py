@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import contract.robots
 from contract.errors import LandbridgeError, UsageError
+from contract.rotations import quat_to_matrix
 from sim.engines.mujoco_cpu import MujocoCpuEngine
 from sim.engines.mujoco_warp import capacity as mujoco_warp_capacity
 from sim.engines.mujoco_warp import device as mujoco_warp_device
@@ -201,7 +202,18 @@ def test_a_closed_engine_lets_its_memory_go():
 _DERIVED = {"body_invweight0", "dof_invweight0"}
 _CHANGED = {
     "friction": {"geom_friction"},
+    "foot_friction_factor": {"geom_friction"},
     "payload_mass": {"body_mass", "body_subtreemass", *_DERIVED},
+    "payload_pos": set(),  # of no payload
+    "base_mass_factor": {"body_mass", "body_subtreemass", "body_inertia", "body_iquat", *_DERIVED},
+    "base_stretch": {"body_inertia", "body_iquat", *_DERIVED},
+    "base_shear": {"body_inertia", "body_iquat", *_DERIVED},
+    "link_mass_factor": {"body_mass", "body_subtreemass", "body_inertia", *_DERIVED},
+    "battery_sag": {"actuator_forcerange"},
+    "joint_stop_margin": {"jnt_range"},
+    "gravity_offset": {"gravity"},
+    "base_force": set(),  # acts in a step, as does the torque
+    "base_torque": set(),
     "base_com": {"body_ipos", *_DERIVED},
     "motor_strength": {"actuator_gainprm", "actuator_biasprm", "actuator_forcerange"},
     "kp_factor": {"actuator_gainprm", "actuator_biasprm"},
@@ -213,9 +225,10 @@ _CHANGED = {
 
 
 def _fields(engine) -> dict[str, np.ndarray]:
-    """Every batched field of the model on the device, and the mean inertia, a row a world."""
+    """Every batched field of the model on the device, the mean inertia and gravity, a row a world."""
     fields = {name: getattr(engine._model, name).numpy().copy() for name in FIELDS}
-    return {**fields, "meaninertia": engine._model.stat.meaninertia.numpy().copy()}
+    shared = {"meaninertia": engine._model.stat.meaninertia, "gravity": engine._model.opt.gravity}
+    return {**fields, **{name: value.numpy().copy() for name, value in shared.items()}}
 
 
 def _random_values(engine, seed=0):
@@ -227,6 +240,12 @@ def _random_values(engine, seed=0):
     return values
 
 
+def _tensors(moments, quats):
+    """(B, 3, 3) of bodies, in their own axes."""
+    axes = np.stack([quat_to_matrix(quat.astype(np.float64)) for quat in quats])
+    return axes @ (moments[:, :, None] * axes.transpose(0, 2, 1))
+
+
 @pytest.mark.parametrize("robot", [ROBOT, CARTPOLE], ids=lambda robot: robot.name)
 def test_parameters_and_what_follows_from_them_are_mujocos(robot):
     engine = make_engine(4, robot)
@@ -236,9 +255,13 @@ def test_parameters_and_what_follows_from_them_are_mujocos(robot):
         each.set_parameters(everyone, _random_values(engine))
     fields = _fields(engine)
     for world, model in enumerate(reference._models):
-        for name in FIELDS:
+        for name in set(FIELDS) - {"body_inertia", "body_iquat"}:
             np.testing.assert_allclose(fields[name][world], getattr(model, name), rtol=1e-5, atol=1e-6, err_msg=name)
+        # In which order principal axes come is nobody's business.
+        mine = _tensors(fields["body_inertia"][world], fields["body_iquat"][world])
+        np.testing.assert_allclose(mine, _tensors(model.body_inertia, model.body_iquat), rtol=1e-5, atol=1e-6)
         assert fields["meaninertia"][world] == pytest.approx(model.stat.meaninertia, rel=1e-5)
+        np.testing.assert_allclose(fields["gravity"][world], model.opt.gravity, rtol=1e-6)
 
 
 def test_every_parameter_is_tried():
@@ -252,7 +275,9 @@ def test_a_parameter_changes_its_fields_in_its_world_alone():
         set_parameter(engine, name, torch.as_tensor(parameter.nominal) * 1.3 + 0.01, [1])
         after = _fields(engine)
         changed = {
-            field for field in FIELDS if not np.allclose(after[field][1], nominal[field][1], rtol=1e-6, atol=1e-9)
+            field
+            for field in (*FIELDS, "gravity")
+            if not np.allclose(after[field][1], nominal[field][1], rtol=1e-6, atol=1e-9)
         }
         assert changed == _CHANGED[name], name
         assert all(np.array_equal(after[field][[0, 2]], nominal[field][[0, 2]]) for field in nominal)

@@ -21,6 +21,7 @@ pytest.importorskip("pybullet")
 from sim.engines.pybullet.engine import PybulletEngine
 from sim.engines.pybullet.model import build_spec, parameters
 from sim.engines.pybullet.pool import open_worlds
+from sim.engines.pybullet.spec import BASE
 from sim.formats.tree import read_tree
 from sim.terrains import FLAT
 
@@ -86,7 +87,7 @@ def test_a_process_that_fails_says_why():
     spec = dataclasses.replace(build_spec(CARTPOLE, tree, FLAT, 0.005, 4), urdf="<robot/>")
     nominal = {name: np.broadcast_to(p.nominal, p.size) for name, p in parameters(CARTPOLE, tree).items()}
     with pytest.raises(LandbridgeError, match="engine pybullet: ValueError: URDF without link/inertial"):
-        open_worlds(spec, 1, nominal, 1)
+        open_worlds(spec, 1, nominal, np.ones(BASE), 1)
 
 
 def test_a_ctrl_c_is_the_engines_to_handle(engine):

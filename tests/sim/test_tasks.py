@@ -8,7 +8,7 @@ import torch
 import contract.robots
 import sim.tasks
 from contract.errors import UsageError
-from domain_rand.presets import CARTPOLE, QUADRUPED
+from domain_rand.presets import CARTPOLE, FULL, QUADRUPED
 from sim.env import VecEnv
 from sim.tasks.task import InitialState
 
@@ -86,7 +86,9 @@ def test_its_robot_stands_through_an_episode_in_its_default_pose(task):
     assert env.step(env.default_joint_pos[None]).truncated.all()
 
 
-@pytest.mark.parametrize(("name", "preset"), [("go2-velocity-flat", QUADRUPED), ("cartpole", CARTPOLE)])
+@pytest.mark.parametrize(
+    ("name", "preset"), [("go2-velocity-flat", QUADRUPED), ("go2-velocity-flat", FULL), ("cartpole", CARTPOLE)]
+)
 def test_presets_name_parameters_of_the_environment(name, preset):
     env = VecEnv(sim.tasks.load(name), 1, threads=0)
     assert {term.parameter for term in preset.terms} <= set(env.parameters)

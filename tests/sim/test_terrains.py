@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sim.conformance.robots import BALL, BALL_RADIUS
 from sim.conformance.terrain import TERRAINS, touching_height
 from sim.engines.mujoco_model import build_model
-from sim.terrains import FLAT, Boxes, Rough, Slope, Stairs, spawn_height
+from sim.terrains import FLAT, Boxes, Rough, Slope, Stairs, ground_under, spawn_height
 from sim.terrains.shapes import BoxShape, Ground, HeightFieldShape, PlaneShape
 
 
@@ -119,6 +119,16 @@ def test_a_robot_spawns_above_the_highest_ground_under_it():
     assert spawn_height(Stairs(rise=0.2, clear=0.3)) == pytest.approx(0.2)
     close = Boxes(max_height=0.3, seed=3, count=300, clear=0.1)
     assert spawn_height(close) == pytest.approx(heights(close, *circle(0.5, 20000)).max(), abs=0.02)
+
+
+def test_ground_is_found_under_robots_elsewhere():
+    places = np.array([[0.0, 0.0], [1.0, -2.0], [-1.0, 3.0]])
+    found = ground_under(Slope(0.3).ground(), places)
+    np.testing.assert_allclose(found, math.tan(0.3) * (places[:, 0] + 0.5))
+    rough = Rough(amplitude=0.2, size=6.0)
+    centre = heights(rough, *(places[1] + circle(0.5, 20000)))
+    assert ground_under(rough.ground(), places)[1] == pytest.approx(centre.max(), abs=0.02)
+    assert np.isneginf(ground_under(rough.ground(), np.array([[2.8, 0.0]]))).all()
 
 
 @pytest.mark.parametrize(

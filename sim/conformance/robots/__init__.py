@@ -24,8 +24,12 @@ _ROTOR = _joint("rotor", effort_limit=1.0, kp=0.2, kd=0.01)
 BLOCK_SIZE = (0.15, 0.15, 0.05)  # m, half edges
 BLOCK_MASSES = (1.9, 0.1)  # kg, base and rotor
 BLOCK_CENTRE = (0.02, 0.0, 0.0)  # m, of the mass of the base, in its frame
+BLOCK_INERTIA = (0.02, 0.021, 0.03)  # kg m^2, of the base about that
+BLOCK_ROTOR_INERTIA = (0.0001, 0.0001, 0.00015)  # kg m^2
 BLOCK_FRICTION = 0.5
-BLOCK = _robot("block", "a box", (_ROTOR,), standing_height=BLOCK_SIZE[2])
+BLOCK = _robot(
+    "block", "a box", (_ROTOR,), feet=(Foot("sole", "base", "base_box", BLOCK_SIZE[2]),), standing_height=BLOCK_SIZE[2]
+)
 
 BALL_RADIUS = 0.05  # m
 BALL = _robot("ball", "a ball", (_ROTOR,), standing_height=BALL_RADIUS)

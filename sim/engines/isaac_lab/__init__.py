@@ -1,1 +1,1 @@
-"""The engine `isaac_lab`: Isaac Lab 3 on the physics of Newton."""
+"""The engines `isaac_lab` and `isaac_lab_physx`: Isaac Lab 3 on the physics of Newton, and on PhysX."""

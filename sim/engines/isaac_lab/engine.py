@@ -1,7 +1,7 @@
 """Isaac Lab 3 behind the engine protocol: its scene, articulation and sensors, on the physics of Newton."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mujoco
 import numpy as np
@@ -12,15 +12,32 @@ from torch import Tensor
 from contract.errors import UsageError
 from contract.robot import Robot
 from sim.engines.engine import Capabilities, EngineState, Trace
-from sim.engines.mujoco_cpu import MAX_JOINT_SPEED, MAX_SPEED, parameters_of
+from sim.engines.mujoco_cpu import MAX_JOINT_SPEED, MAX_SPEED
 from sim.engines.mujoco_model import LIMITS, MujocoModel, SolverOptions, build_model
+from sim.engines.mujoco_parameters import parameters_of
 from sim.engines.mujoco_warp import device as warp_device
 from sim.engines.mujoco_warp.capacity import Capacity
 from sim.formats.tree import read_tree
 from sim.rotations import quat_rotate
 from sim.terrains import FLAT, Terrain
 
+if TYPE_CHECKING:
+    from sim.engines.isaac_lab.physics import Physics
+
 _SOLVER = SolverOptions(ls_iterations=50)  # with fewer, MuJoCo Warp's kernels print
+
+# What Isaac Lab's articulation has a word for, and friction.
+PARAMETERS = (
+    "friction",
+    "payload_mass",
+    "base_com",
+    "motor_strength",
+    "kp_factor",
+    "kd_factor",
+    "joint_friction",
+    "joint_damping",
+    "joint_armature",
+)
 
 _LIMITS = (
     *LIMITS,
@@ -62,7 +79,6 @@ class IsaacLabEngine:
     ) -> None:
         self.device = warp_device.start(device)
         # Here, since importing Isaac Lab starts Warp, and Warp has by now been told to be quiet.
-        from sim.engines.isaac_lab.newton import Newton
         from sim.engines.isaac_lab.parameters import ArticulationParameters
         from sim.engines.isaac_lab.scene import Scene
 
@@ -73,8 +89,8 @@ class IsaacLabEngine:
         built = build_model(robot, physics_dt, solver, terrain)
         self.contact_geoms = built.contact_geoms
         self.foot_columns = tuple(built.contact_geoms.index(foot.geom) for foot in robot.feet)
-        self.capabilities = _capabilities(robot, built)
-        self._physics = Newton(solver, Capacity.of(built.model, _pairs(built.model)))
+        self.capabilities = self._capabilities(robot, built)
+        self._physics = self._make_physics(built, solver)
         self._scene = Scene(
             robot,
             num_envs=num_envs,
@@ -117,9 +133,21 @@ class IsaacLabEngine:
         )
         self._feet = filled(0.0, feet, 3)  # now; those in `state` are one physics step older
         self.diverged = torch.zeros(num_envs, dtype=torch.bool, device=self.device)
+        everyone = torch.arange(num_envs, device=self.device)
+        self._put_back(everyone, self.state)
         self._scene.advance(self.state.joint_pos)  # compiles the kernels, so that no step of the user's has to
-        self._put_back(torch.arange(num_envs, device=self.device), self.state)
+        self._put_back(everyone, self.state)
         self.diverged[:] = False
+
+    @staticmethod
+    def _make_physics(built: MujocoModel, solver: SolverOptions) -> "Physics":
+        from sim.engines.isaac_lab.newton import Newton
+
+        return Newton(solver, Capacity.of(built.model, _pairs(built.model)))
+
+    @staticmethod
+    def _capabilities(robot: Robot, built: MujocoModel) -> Capabilities:
+        return _capabilities(robot, built)
 
     # -- stepping ---------------------------------------------------------------------------------------------
 
@@ -171,7 +199,7 @@ class IsaacLabEngine:
             joint_pos=joint_pos,
             joint_vel=joint_vel,
             joint_torque=self._articulation.actuators.applied_effort.torch[:, self._scene.joints],
-            contact_force=self._scene.contact_force(),
+            contact_force=self._physics.contact_force(),
             foot_pos=feet[-2],
             foot_vel=(feet[-2] - feet[-3]) / self.physics_dt,
         )
@@ -195,10 +223,14 @@ class IsaacLabEngine:
         if self._fixed:
             state = self.state
             return state.root_pos, state.root_quat, state.root_lin_vel, state.root_ang_vel, joint_pos, joint_vel
+        quat = data.root_link_quat_w.torch.roll(1, dims=1)  # Isaac Lab's is x, y, z, w
+        # Not `root_link_lin_vel_w`: on PhysX, Isaac Lab 3.0 gives the velocity of the centre of mass by that name, too.
+        velocity, spin = data.root_com_vel_w.torch.split(3, dim=1)
+        lever = quat_rotate(quat, data.body_com_pos_b.torch[:, self._scene.base])
         return (
             data.root_link_pos_w.torch.clone(),
-            data.root_link_quat_w.torch.roll(1, dims=1),  # Isaac Lab's is x, y, z, w
-            data.root_link_lin_vel_w.torch.clone(),
+            quat,
+            velocity - torch.linalg.cross(spin, lever),
             data.root_link_ang_vel_b.torch.clone(),
             joint_pos,
             joint_vel,
@@ -249,8 +281,11 @@ class IsaacLabEngine:
             self._write_root_velocity(ids)  # Isaac Lab keeps the velocity of the centre of mass
 
     def state_dict(self) -> dict[str, Any]:
+        simulation = {name: value.clone() for name, value in self._memory().items()}
+        if self._physics.hides_memory:
+            self._write_simulation(simulation)  # so that this run goes on as one that loads will
         return {
-            "simulation": {name: value.clone() for name, value in self._memory().items()},
+            "simulation": simulation,
             "parameters": {name: value.clone() for name, value in self._parameters.values.items()},
             "diverged": self.diverged.clone(),
             "feet": self._feet.clone(),
@@ -263,7 +298,15 @@ class IsaacLabEngine:
             return {name: value.to(self.device, copy=True) for name, value in tensors.items()}
 
         self._parameters.set(torch.arange(self.num_envs, device=self.device), here(state["parameters"]))
-        robot, simulation = self._articulation, here(state["simulation"])
+        self._write_simulation(here(state["simulation"]))
+        self.diverged = state["diverged"].to(self.device, copy=True)
+        self._feet = state["feet"].to(self.device, copy=True)
+        self.state = EngineState(**here(state["fields"]))
+        self.trace = Trace(**here(state["trace"]))
+
+    def _write_simulation(self, simulation: Mapping[str, Tensor]) -> None:
+        """Inverse of `_memory`."""
+        robot = self._articulation
         if not self._fixed:
             robot.write_root_link_pose_to_sim_index(root_pose=simulation["root_pose"])
             robot.write_root_com_velocity_to_sim_index(root_velocity=simulation["root_com_vel"])
@@ -272,10 +315,6 @@ class IsaacLabEngine:
         self._scene.forward()  # forgets what the solver remembers, which comes next
         for name, value in self._physics.memory().items():
             value.copy_(simulation[name])
-        self.diverged = state["diverged"].to(self.device, copy=True)
-        self._feet = state["feet"].to(self.device, copy=True)
-        self.state = EngineState(**here(state["fields"]))
-        self.trace = Trace(**here(state["trace"]))
 
     def _memory(self) -> dict[str, Tensor]:
         """What physics goes on from, as Isaac Lab has it: to the last bit, and in its order of joints."""
@@ -319,4 +358,5 @@ def capabilities(robot: Robot) -> Capabilities:
 
 
 def _capabilities(robot: Robot, built: MujocoModel) -> Capabilities:
-    return Capabilities(parameters_of(robot, built), devices=("cpu", "cuda"), limits=_LIMITS)
+    known = parameters_of(robot, built)
+    return Capabilities({name: known[name] for name in PARAMETERS}, devices=("cpu", "cuda"), limits=_LIMITS)

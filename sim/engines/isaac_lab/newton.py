@@ -1,10 +1,13 @@
 """Newton behind Isaac Lab: MuJoCo Warp's solver, without Isaac Sim. What Isaac Lab's own interface has no word for."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 import warp as wp
 from isaaclab.physics import PhysicsEvent
+from isaaclab.scene import InteractiveScene
+from isaaclab.sensors import ContactSensorCfg
 from isaaclab.sim import SimulationContext
 from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg, NewtonManager
 from isaaclab_newton.physics.newton_manager_cfg import NewtonBuilderCfg, NewtonShapeCfg
@@ -12,17 +15,20 @@ from mujoco_warp import DisableBit
 from newton import GeoType, JointTargetMode, Model, ModelFlags
 from torch import Tensor
 
+from sim.engines.isaac_lab.names import positions
 from sim.engines.mujoco_model import SolverOptions
 from sim.engines.mujoco_warp.capacity import Capacity
 
 
 class Newton:
-    """Newton's settings, and the quantities that are reached past Isaac Lab's articulation.
+    """Newton as `sim.engines.isaac_lab.physics.Physics`.
 
     Args:
         solver: MuJoCo's numerical settings.
         capacity: room for contacts and constraints.
     """
+
+    hides_memory = False
 
     def __init__(self, solver: SolverOptions, capacity: Capacity) -> None:
         self.config = NewtonCfg(
@@ -36,6 +42,9 @@ class Newton:
             ),
             default_shape_cfg=NewtonShapeCfg(margin=0.0, gap=0.0),  # Isaac Lab's own is 1 cm
         )
+
+    def amend(self, robot: Path, ground: Path) -> None:
+        """Nothing: they are written in Newton's words."""
 
     def prepare(self, simulation: SimulationContext) -> None:
         """Before the model is made: let each motor be one actuator, with both gains.
@@ -53,8 +62,19 @@ class Newton:
             one_actuator, PhysicsEvent.MODEL_INIT, order=1, wrap_weak_ref=False
         )
 
-    def bind(self, articulation: Any) -> None:
+    def contact_sensor(self, robot: str) -> ContactSensorCfg:
+        """A sensor of each collision shape."""
+        return ContactSensorCfg(prim_path=f"{robot}/.*", sensor_shape_prim_expr=[f"{robot}/.*/collisions/.*"])
+
+    def bind(self, scene: InteractiveScene, contact_geoms: tuple[str, ...]) -> None:
         """Find the arrays of a simulation that has been built, and give each actuator its own force range."""
+        articulation: Any = scene["robot"]
+        self._articulation = articulation
+        self._contact: Any = None
+        self._columns: list[int] = []
+        if contact_geoms:
+            self._contact = scene["contact"]
+            self._columns = positions(contact_geoms, self._contact.sensor_names, "geom")
         view, solver, model = articulation.root_view, NewtonManager._solver, NewtonManager.get_model()
         _lower_fields(model)
         friction = view.get_attribute("shape_material_mu", model) if view.shape_count else None
@@ -70,10 +90,27 @@ class Newton:
         dofs = wp.to_torch(solver.mjc_actuator_to_newton_idx).tolist() if actuators else []
         self._actuators = {dof - articulation.num_base_dofs: actuator for actuator, dof in enumerate(dofs)}
 
+    def contact_force(self) -> Tensor:
+        """(N, G) N, sum of the normal forces on each collision geom as vectors."""
+        if self._contact is None:
+            return torch.zeros(self._articulation.num_instances, 0, device=self._articulation.device)
+        force: Tensor = self._contact.data.net_normal_forces_w.torch[:, self._columns].norm(dim=2)
+        return force
+
     def set_effort_limit(self, ids: Tensor, joints: list[int], value: Tensor) -> None:
         """Torque limits (n, len(joints)) N m of robots `ids` (n,); joints in Isaac Lab's numbers."""
         columns = torch.tensor([self._actuators[joint] for joint in joints], device=value.device)
         self._force_range[ids[:, None], columns] = torch.stack([-value, value], dim=2)
+
+    def set_joint_friction(self, ids: Tensor, joints: list[int], value: Tensor) -> None:
+        """Coulomb friction (n, len(joints)) N m of joints."""
+        self._articulation.write_joint_friction_coefficient_to_sim_index(
+            joint_friction_coeff=value, joint_ids=joints, env_ids=ids.int()
+        )
+
+    def set_centre_of_mass(self, ids: Tensor, bodies: list[int], value: Tensor) -> None:
+        """Centres of mass (n, len(bodies), 3) m in the bodies' frames."""
+        self._articulation.set_coms_index(coms=value, body_ids=bodies, env_ids=ids.int())
 
     def set_friction(self, ids: Tensor, value: Tensor) -> None:
         """Sliding friction (n, 1) of all collision shapes of robots `ids` (n,). The robot's counts, by its priority."""

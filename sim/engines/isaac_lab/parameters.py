@@ -8,7 +8,7 @@ from torch import Tensor
 from contract.errors import UsageError
 from contract.robot import Robot
 from sim.engines.engine import Parameter
-from sim.engines.isaac_lab.newton import Newton
+from sim.engines.isaac_lab.physics import Physics
 from sim.engines.isaac_lab.scene import Scene
 
 _MOTOR = {"motor_strength", "kp_factor", "kd_factor"}  # written together
@@ -33,7 +33,7 @@ class ArticulationParameters:
         self,
         robot: Robot,
         scene: Scene,
-        physics: Newton,
+        physics: Physics,
         parameters: Mapping[str, Parameter],
         num_envs: int,
         device: torch.device,
@@ -61,9 +61,7 @@ class ArticulationParameters:
         """
         unknown = sorted(set(values) - set(self.values))
         if unknown:
-            raise UsageError(
-                f"engine isaac_lab has no parameter '{unknown[0]}'; it has {', '.join(sorted(self.values))}"
-            )
+            raise UsageError(f"no parameter '{unknown[0]}' in Isaac Lab; there are {', '.join(sorted(self.values))}")
         for name, value in values.items():
             self.values[name][ids] = value.float()
         rows, robot = ids.int(), self._articulation
@@ -75,11 +73,9 @@ class ArticulationParameters:
             robot.set_masses_index(masses=mass, body_ids=self._base, env_ids=rows)
         if "base_com" in values:
             centre = self._com[ids] + self.values["base_com"][ids, None]
-            robot.set_coms_index(coms=centre, body_ids=self._base, env_ids=rows)
+            self._physics.set_centre_of_mass(ids, self._base, centre)
         if "joint_friction" in values:
-            robot.write_joint_friction_coefficient_to_sim_index(
-                joint_friction_coeff=self.values["joint_friction"][ids], **on_joints
-            )
+            self._physics.set_joint_friction(ids, self._joints, self.values["joint_friction"][ids])
         if "joint_damping" in values:
             robot.write_joint_viscous_friction_coefficient_to_sim_index(
                 joint_viscous_friction_coeff=self.values["joint_damping"][ids], **on_joints

@@ -10,7 +10,6 @@ import torch
 from isaaclab.actuators import ImplicitActuatorCfg
 from isaaclab.assets import ArticulationCfg, AssetBaseCfg
 from isaaclab.scene import InteractiveScene, InteractiveSceneCfg
-from isaaclab.sensors import ContactSensorCfg
 from isaaclab.sim import SimulationCfg, SimulationContext, UsdFileCfg
 from isaaclab.utils.timer import Timer
 from torch import Tensor
@@ -18,7 +17,8 @@ from torch import Tensor
 from contract.errors import UsageError
 from contract.robot import Robot
 from sim.engines.isaac_lab.ground import write_ground
-from sim.engines.isaac_lab.newton import Newton
+from sim.engines.isaac_lab.names import positions
+from sim.engines.isaac_lab.physics import Physics
 from sim.formats.usd import prim_name, write_usd
 from sim.terrains import Terrain
 
@@ -56,18 +56,17 @@ class Scene:
         physics_dt: float,
         terrain: Terrain,
         device: torch.device,
-        physics: Newton,
+        physics: Physics,
         contact_geoms: tuple[str, ...],
     ) -> None:
         if SimulationContext.instance() is not None:
-            raise UsageError(
-                "engine isaac_lab: Isaac Lab holds one simulation in a process; close() the open one first"
-            )
+            raise UsageError("Isaac Lab holds one simulation in a process; close() the open one first")
         self._dt = physics_dt
         self._files = tempfile.TemporaryDirectory()
         robot_usd, ground_usd = (Path(self._files.name) / name for name in ("robot.usda", "ground.usda"))
         write_usd(robot, robot_usd)
         write_ground(terrain.ground(), ground_usd)
+        physics.amend(robot_usd, ground_usd)
         Timer.enable_display_output = False  # it prints how long each part of the construction took
         try:
             with warnings.catch_warnings():
@@ -86,7 +85,13 @@ class Scene:
                 )
                 physics.prepare(self._sim)
                 self._scene = InteractiveScene(
-                    _scene_config(robot, num_envs, robot_usd, ground_usd, touches=bool(contact_geoms))
+                    _scene_config(
+                        robot,
+                        num_envs,
+                        robot_usd,
+                        ground_usd,
+                        physics.contact_sensor(_ROBOT) if contact_geoms else None,
+                    )
                 )
                 self._sim.reset()
             self._scene.update(physics_dt)
@@ -94,15 +99,10 @@ class Scene:
             self.close()
             raise
         self.articulation: Any = self._scene["robot"]
-        self.joints = _positions(robot.joint_names, self.articulation.joint_names, "joint")
+        self.joints = positions(robot.joint_names, self.articulation.joint_names, "joint")
         self.bodies = {name: i for i, name in enumerate(self.articulation.body_names)}
         self.base = self.bodies[prim_name(robot.base_body)]
-        self._contact: Any = None
-        self._contact_columns: list[int] = []
-        if contact_geoms:
-            self._contact = self._scene["contact"]
-            self._contact_columns = _positions(contact_geoms, self._contact.sensor_names, "geom")
-        physics.bind(self.articulation)
+        physics.bind(self._scene, contact_geoms)
 
     def advance(self, targets: Tensor) -> None:
         """One physics step under joint targets (N, J) rad."""
@@ -115,13 +115,6 @@ class Scene:
         """Work out where bodies are after a state was written, and forget what the solver remembers of it."""
         self._sim.forward()
 
-    def contact_force(self) -> Tensor:
-        """(N, G) N, size of the normal force on each collision geom in the last physics step."""
-        if self._contact is None:
-            return torch.zeros(self._scene.num_envs, 0, device=self.articulation.device)
-        force: Tensor = self._contact.data.net_normal_forces_w.torch[:, self._contact_columns].norm(dim=2)
-        return force
-
     def body_pose(self, names: list[str]) -> tuple[Tensor, Tensor]:
         """Position (N, B, 3) m and orientation (N, B, 4), w x y z, of bodies in the world."""
         rows = [self.bodies[prim_name(name)] for name in names]
@@ -130,13 +123,13 @@ class Scene:
 
     def close(self) -> None:
         """Free all of it, so that another can be opened in this process."""
-        for name in ("articulation", "_contact", "_scene", "_sim"):
+        for name in ("articulation", "_scene", "_sim"):
             self.__dict__.pop(name, None)
         SimulationContext.clear_instance()
         self._files.cleanup()
 
 
-def _scene_config(robot: Robot, num_envs: int, robot_usd: Path, ground_usd: Path, *, touches: bool) -> Any:
+def _scene_config(robot: Robot, num_envs: int, robot_usd: Path, ground_usd: Path, sensor: Any) -> Any:
     motors = [joint for joint in robot.joints if not joint.passive]
 
     def by_name(field: str) -> dict[str, float]:
@@ -159,16 +152,6 @@ def _scene_config(robot: Robot, num_envs: int, robot_usd: Path, ground_usd: Path
             )
         },
     )
-    if touches:
-        config.contact = ContactSensorCfg(
-            prim_path=f"{_ROBOT}/.*", sensor_shape_prim_expr=[f"{_ROBOT}/.*/collisions/.*"]
-        )
+    if sensor is not None:
+        config.contact = sensor
     return config
-
-
-def _positions(names: tuple[str, ...], where: list[str], kind: str) -> list[int]:
-    """Where each of our names is among Isaac Lab's."""
-    for name in names:
-        if where.count(prim_name(name)) != 1:
-            raise UsageError(f"engine isaac_lab: {kind} '{name}' is not among {', '.join(where)}")
-    return [where.index(prim_name(name)) for name in names]

@@ -10,8 +10,8 @@ from torch import Tensor
 from contract.errors import UsageError
 from contract.robot import Robot
 from sim.engines.engine import Capabilities, EngineState, Trace
-from sim.engines.mujoco_cpu import parameters_of
 from sim.engines.mujoco_model import LIMITS, MujocoModel, SolverOptions, build_model
+from sim.engines.mujoco_parameters import parameters_of
 from sim.engines.mujoco_warp import device as warp_device
 from sim.engines.mujoco_warp.capacity import Capacity, count_that_fit
 from sim.engines.mujoco_warp.parameters import WorldParameters
@@ -25,6 +25,8 @@ _LIMITS = (
     "A box that lies on a box touches it with every corner; in mujoco_cpu with one, unless their faces are parallel.",
     "On a GPU contacts are found in no fixed order, so that two runs of one seed differ in the last bits.",
 )
+
+_WRENCH = {"base_force": slice(0, 3), "base_torque": slice(3, 6)}
 
 _PROBE = 32  # environments that are built to measure what one takes
 _ALWAYS_FIT = 256  # environments; so few are not measured
@@ -79,8 +81,8 @@ class MujocoWarpEngine:
             return torch.as_tensor(values, dtype=dtype, device=self.device)
 
         base = built.model.body(robot.base_body)
+        self._base_body = base.id
         self._fixed_pose = constant([[*base.pos, *base.quat]]) if robot.fixed_base else None
-        self._base_dofs = 0 if robot.fixed_base else 6
         self._foot_geoms = constant([built.model.geom(foot.geom).id for foot in robot.feet], torch.long)
         capacity = capacity or worst_case(built, self.device)
         if num_envs > _ALWAYS_FIT:
@@ -104,7 +106,7 @@ class MujocoWarpEngine:
 
     def _simulate(self, capacity: Capacity) -> Simulation:
         return Simulation(
-            self._built, self._model, capacity, self.num_envs, self.decimation, self._base_dofs, self.device
+            self._built, self._model, capacity, self.num_envs, self.decimation, self._base_body, self.device
         )
 
     # -- stepping ---------------------------------------------------------------------------------------------
@@ -209,6 +211,9 @@ class MujocoWarpEngine:
 
     def set_parameters(self, ids: Tensor, values: Mapping[str, Tensor]) -> None:
         self._parameters.set(ids, values)
+        for name, columns in _WRENCH.items():
+            if name in values:
+                self._simulation.base_wrench[ids, columns] = values[name].float()
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -225,7 +230,7 @@ class MujocoWarpEngine:
 
         for name, value in self._simulation.memory().items():
             value.copy_(state["simulation"][name])
-        self._parameters.set(torch.arange(self.num_envs, device=self.device), here(state["parameters"]))
+        self.set_parameters(torch.arange(self.num_envs, device=self.device), here(state["parameters"]))
         self.diverged = state["diverged"].to(self.device, copy=True)
         self.state = EngineState(**here(state["fields"]))
         self.trace = Trace(**here(state["trace"]))

@@ -29,6 +29,7 @@ def put_model(built: MujocoModel, num_envs: int, device: torch.device) -> mujoco
         warnings.filterwarnings("ignore", "MULTICCD is enabled")  # `Capabilities.limits` says it
         model = mujoco_warp.put_model(built.model, batch_sizes=dict.fromkeys(FIELDS, num_envs))
         model.stat.meaninertia = wp.full(num_envs, float(built.model.stat.meaninertia), dtype=float)
+        model.opt.gravity = wp.full(num_envs, wp.vec3(*built.model.opt.gravity), dtype=wp.vec3)
     model.opt.warn_overflow = False  # it would print from the kernels, at every step
     # Box on box by its own routine: in float32 the general one for convex geoms loses contacts of boxes that lie flat.
     model.opt.disableflags |= int(DisableBit.NATIVECCD)
@@ -55,6 +56,7 @@ class Simulation:
         states: (N, decimation, nq + nv) state after each physics step.
         outputs: (N, nsensordata + 3 F) sensors of the last physics step, then foot velocities in m/s.
         feet: (N, 3 F) m, foot positions that the next velocity is measured from.
+        base_wrench: (N, 6) N and N m, force and torque on the base's centre of mass, world, in each physics step.
         diverged: (N,) bool.
     """
 
@@ -65,10 +67,11 @@ class Simulation:
         capacity: Capacity,
         num_envs: int,
         decimation: int,
-        base_dofs: int,
+        base: int,
         device: torch.device,
     ) -> None:
         host = built.model
+        base_dofs = int(host.body_dofnum[base])
         self.capacity = capacity
         self._num_envs = num_envs
         feet = built.foot_pos_slice.stop - built.foot_pos_slice.start
@@ -143,6 +146,7 @@ class Simulation:
         self.geom_pos = wp.to_torch(data.geom_xpos)
         self.targets, self.states, self.outputs = map(wp.to_torch, (targets, states, outputs))
         self.feet, self.diverged = wp.to_torch(feet_now), wp.to_torch(bad)
+        self.base_wrench = wp.to_torch(data.xfrc_applied)[:, base]
 
     def lacking(self) -> Capacity | None:
         """The capacity that an earlier control step turned out to need; None while there is enough.
@@ -162,7 +166,8 @@ class Simulation:
 
     def memory(self) -> dict[str, torch.Tensor]:
         """All that one control step leaves to the next."""
-        return {"qpos": self.qpos, "qvel": self.qvel, "warmstart": self.warmstart, "feet": self.feet}
+        state = {"qpos": self.qpos, "qvel": self.qvel, "warmstart": self.warmstart, "feet": self.feet}
+        return state | {"base_wrench": self.base_wrench}
 
     def continue_from(self, other: "Simulation") -> None:
         """Take over where another, of the same worlds, has stopped."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from contract.errors import UsageError
 from contract.robot import Robot
 from sim.engines.engine import Capabilities, EngineState, Trace
+from sim.engines.inertia import OF_THE_BASE, Body, check_mass, is_shaped, loaded, principal
 from sim.engines.pybullet.frames import from_bullet, to_bullet
 from sim.engines.pybullet.model import build_spec, parameters
 from sim.engines.pybullet.pool import open_worlds
@@ -68,14 +69,17 @@ class PybulletEngine:
         self.contact_geoms = tuple(geom.name for link in tree.links for geom in link.geoms if geom.collides)
         self.foot_columns = tuple(self.contact_geoms.index(foot.geom) for foot in robot.feet)
         self.capabilities = _capabilities(robot, tree)
-        self._com, self._principal = tree.base.com, tree.base.principal_quat
+        base = tree.base
+        self._nominal_base = np.array([base.mass, *base.com, *base.principal_inertia, *base.principal_quat])
+        figures = (np.float64(base.mass), base.com, base.inertia)
+        self._base = Body(*(torch.as_tensor(figure, device="cpu")[None] for figure in figures))
         origin = tree.base.joint.origin
         self._fixed = np.concatenate([origin.pos, origin.quat, np.zeros(6)]) if robot.fixed_base else None
 
         spec = build_spec(robot, tree, terrain, physics_dt, decimation)
         processes = len(os.sched_getaffinity(0)) if processes is None else processes
         nominal = {name: np.broadcast_to(p.nominal, p.size) for name, p in self.capabilities.parameters.items()}
-        self._batch, self._worlds = open_worlds(spec, num_envs, nominal, min(processes, num_envs))
+        self._batch, self._worlds = open_worlds(spec, num_envs, nominal, self._nominal_base, min(processes, num_envs))
 
         joints = robot.num_joints
         self._state = np.zeros((num_envs, ROOT + 2 * joints))  # in this project's terms
@@ -125,12 +129,12 @@ class PybulletEngine:
         batch.targets[:] = targets.numpy()
         bad = ~np.isfinite(batch.targets).all(axis=(1, 2))
         batch.targets[bad] = 0.0
-        com = self._com + batch.parameters["base_com"]
-        batch.state[:] = to_bullet(self._state, com, self._principal)
+        com, principal = batch.base[:, 1:4], batch.base[:, 7:]
+        batch.state[:] = to_bullet(self._state, com, principal)
         self._worlds.step(range(self.num_envs))
         bad |= batch.diverged[:, 0] > 0.0
         with np.errstate(invalid="ignore", over="ignore"):
-            states = from_bullet(batch.states, com[:, None], self._principal)
+            states = from_bullet(batch.states, com[:, None], principal[:, None])
         # Bullet's quaternions change sign at will.
         states[..., 3:7] *= np.where(
             (states[..., 3:7] * self._state[:, None, 3:7]).sum(-1, keepdims=True) < 0.0, -1.0, 1.0
@@ -173,8 +177,8 @@ class PybulletEngine:
         return trace, dict(zip(names, last, strict=True))
 
     def _foot_positions(self, rows: np.ndarray) -> Tensor:
-        com = self._com + self._batch.parameters["base_com"][rows]
-        self._batch.state[rows] = to_bullet(self._state[rows], com, self._principal)
+        base = self._batch.base[rows]
+        self._batch.state[rows] = to_bullet(self._state[rows], base[:, 1:4], base[:, 7:])
         self._worlds.place(rows.tolist())
         return torch.from_numpy(self._batch.feet[rows, -1]).float()
 
@@ -188,7 +192,20 @@ class PybulletEngine:
         rows = ids.numpy()
         for name, value in values.items():
             known[name][rows] = value.double().numpy()
+        if not set(OF_THE_BASE).isdisjoint(values):
+            self._write_bases(rows)
         self._worlds.configure(rows.tolist())
+
+    def _write_bases(self, rows: np.ndarray) -> None:
+        """What the parameters make of the bases; nominal inertias to the last bit where nothing shapes them."""
+        values = {name: torch.from_numpy(self._batch.parameters[name][rows]) for name in OF_THE_BASE}
+        body, shaped = loaded(self._base, values), is_shaped(values).numpy()
+        check_mass(body)
+        base = np.tile(self._nominal_base, (len(rows), 1))
+        base[:, 0], base[:, 1:4] = body.mass.numpy(), body.com.numpy()
+        if shaped.any():
+            base[shaped, 4:] = torch.cat(principal(body.inertia), dim=1).numpy()[shaped]
+        self._batch.base[rows] = base
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -28,7 +28,7 @@ def to_bullet(state: Array, com: ArrayLike, principal: ArrayLike) -> Array:
     Args:
         state: (..., 13 + 2 J); the orientation need not be of unit length.
         com: (..., 3) m, centre of mass of the base in its frame.
-        principal: (4,) turns vectors in its principal axes into its frame.
+        principal: (..., 4) turns vectors in its principal axes into its frame.
     """
     pos, quat, linear, angular, joints = np.split(state, _SPLIT, axis=-1)
     quat = quat / np.linalg.norm(quat, axis=-1, keepdims=True)

@@ -11,7 +11,8 @@ _CELLS = 60_000  # of a mesh: PyBullet takes 524288 indices at once, six a cell
 def add_ground(client: int, ground: Ground) -> tuple[int, ...]:
     """Add the shapes of `ground` to the world of `client`, and return their bodies.
 
-    PyBullet multiplies the friction of two bodies. The ground's is 1, so that a contact has the robot's.
+    PyBullet multiplies the friction of two bodies, and their restitution. The ground's is 1, so that a contact has the
+    robot's.
     """
     bodies = []
     if ground.plane is not None:
@@ -31,7 +32,7 @@ def add_ground(client: int, ground: Ground) -> tuple[int, ...]:
 def _add(client: int, kind: int, at: tuple[float, float, float] = (0.0, 0.0, 0.0), **shape: object) -> int:
     index = pybullet.createCollisionShape(kind, physicsClientId=client, **shape)
     body: int = pybullet.createMultiBody(0.0, index, basePosition=at, physicsClientId=client)
-    pybullet.changeDynamics(body, -1, lateralFriction=1.0, restitution=0.0, physicsClientId=client)
+    pybullet.changeDynamics(body, -1, lateralFriction=1.0, restitution=1.0, physicsClientId=client)
     return body
 
 

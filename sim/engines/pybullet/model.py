@@ -7,6 +7,8 @@ import numpy as np
 
 from contract.robot import Robot
 from sim.engines.engine import Parameter
+from sim.engines.parameters import RESTITUTION, Nominal
+from sim.engines.parameters import parameters as known
 from sim.engines.pybullet.spec import WorldSpec
 from sim.engines.pybullet.urdf import one_geom_a_link
 from sim.formats.tree import RobotTree
@@ -30,8 +32,6 @@ def build_spec(robot: Robot, tree: RobotTree, terrain: Terrain, physics_dt: floa
     return WorldSpec(
         urdf=urdf,
         base=tree.base.name,
-        base_mass=tree.base.mass,
-        base_com=np.asarray(tree.base.com, np.float64),
         joints=robot.joint_names,
         geom_links=tuple(carriers[geom.name] for geom in geoms),
         geom_friction=tuple(geom.friction[0] for geom in geoms),
@@ -40,6 +40,7 @@ def build_spec(robot: Robot, tree: RobotTree, terrain: Terrain, physics_dt: floa
         kp=robot.kp,
         kd=robot.kd,
         effort=robot.joint_effort_limit,
+        stops=np.array([[joint.lower, joint.upper] for joint in tree.joints]),
         fixed_base=robot.fixed_base,
         ground=terrain.ground(),
         physics_dt=physics_dt,
@@ -56,18 +57,14 @@ def nominal_friction(robot: Robot, tree: RobotTree) -> float:
 
 def parameters(robot: Robot, tree: RobotTree) -> dict[str, Parameter]:
     """What may be set per environment."""
-    count, joints = robot.num_joints, tree.joints
-    return {
-        "friction": Parameter(1, "1", nominal_friction(robot, tree), "sliding friction, robot on ground"),
-        "payload_mass": Parameter(1, "kg", 0.0, "mass added at the base's centre of mass"),
-        "base_com": Parameter(3, "m", 0.0, "shift of the base's centre of mass, base frame"),
-        "motor_strength": Parameter(count, "1", 1.0, "torque given / torque asked for"),
-        "kp_factor": Parameter(count, "1", 1.0, "factor on the position gain"),
-        "kd_factor": Parameter(count, "1", 1.0, "factor on the velocity gain"),
-        "joint_friction": Parameter(count, "N m", tuple(j.friction for j in joints), "Coulomb friction"),
-        "joint_damping": Parameter(count, "N m s/rad", tuple(j.damping for j in joints), "viscous friction"),
-        "joint_armature": Parameter(count, "kg m^2", tuple(j.armature for j in joints), "reflected rotor inertia"),
-    }
+    joints = tree.joints
+    nominal = Nominal(
+        friction=nominal_friction(robot, tree),
+        joint_friction=tuple(joint.friction for joint in joints),
+        joint_damping=tuple(joint.damping for joint in joints),
+        joint_armature=tuple(joint.armature for joint in joints),
+    )
+    return {**known(robot, nominal), "restitution": RESTITUTION}
 
 
 def _longest_substep(robot: Robot, tree: RobotTree) -> float:

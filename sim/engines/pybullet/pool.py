@@ -39,7 +39,7 @@ class Worlds(Protocol):
 
 
 def open_worlds(
-    spec: WorldSpec, num_envs: int, parameters: Mapping[str, Array], processes: int
+    spec: WorldSpec, num_envs: int, parameters: Mapping[str, Array], base: Array, processes: int
 ) -> tuple[Batch, Worlds]:
     """Worlds, and the batch that they share with the caller.
 
@@ -47,6 +47,7 @@ def open_worlds(
         spec: of each.
         num_envs: how many.
         parameters: to begin with, (size,) each.
+        base: what they make of the base, see `Batch`.
         processes: that they are shared out to; 0 for the calling one.
     """
     arrays = layout(spec, num_envs, {name: len(value) for name, value in parameters.items()})
@@ -56,6 +57,7 @@ def open_worlds(
         batch = arrays.view(memoryview(mmap.mmap(memory, arrays.bytes)))
         for name, value in parameters.items():
             batch.parameters[name][:] = value
+        batch.base[:] = base
         if processes == 0:
             from sim.engines.pybullet.worker import OwnWorlds
 

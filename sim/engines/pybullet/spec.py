@@ -16,6 +16,7 @@ MAX_SPEED = 100.0  # m/s and rad/s
 MAX_JOINT_SPEED = 500.0  # rad/s
 
 ROOT = 13  # numbers of a root's state, see `Batch`
+BASE = 11  # numbers that say what a base weighs, see `Batch`
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +25,13 @@ class WorldSpec:
 
     Attributes:
         urdf: the undisturbed robot, its geoms on links as `sim.engines.pybullet.urdf.one_geom_a_link` puts them.
-        base: name of the root link; its mass in kg, `base_mass`, and centre of mass in its frame in m, `base_com`.
+        base: name of the root link.
         joints: names, in the order of the robot description.
         geom_links: the link that carries each collision geom; `geom_friction` of each.
         friction: nominal value of the parameter of that name; at any other, all geoms have the parameter's.
         feet: the columns of the geoms that are feet, and their centres in their links' frames, m.
         kp, kd, effort: gains and torque limits, (J,).
+        stops: (J, 2) ends of each joint's range; infinite where there is none.
         fixed_base: the base is bolted to the world.
         ground: what the robot stands on.
         physics_dt: s.
@@ -39,8 +41,6 @@ class WorldSpec:
 
     urdf: str
     base: str
-    base_mass: float
-    base_com: Array
     joints: tuple[str, ...]
     geom_links: tuple[str, ...]
     geom_friction: tuple[float, ...]
@@ -49,6 +49,7 @@ class WorldSpec:
     kp: Array
     kd: Array
     effort: Array
+    stops: Array
     fixed_base: bool
     ground: Ground
     physics_dt: float
@@ -72,6 +73,8 @@ class Batch:
         torque: (N, J) N m, of the motors, at the start of the last physics step.
         feet: (N, 2, F, 3) m, world, at the start of the last physics step but one, and at that of the last.
         diverged: (N, 1), 1 where the last control step diverged, else 0.
+        base: (N, 11), what the parameters make of the base: mass, centre of mass (3,) in its frame, principal moments
+            of inertia (3,), and the quaternion (4,), w first, that turns their axes into its frame.
         parameters: those of `Capabilities.parameters`, (N, size) each.
     """
 
@@ -82,6 +85,7 @@ class Batch:
     torque: Array
     feet: Array
     diverged: Array
+    base: Array
     parameters: Mapping[str, Array]
 
 
@@ -127,6 +131,7 @@ def layout(spec: WorldSpec, num_envs: int, sizes: Mapping[str, int]) -> Layout:
             "torque": (num_envs, joints),
             "feet": (num_envs, 2, len(spec.feet), 3),
             "diverged": (num_envs, 1),
+            "base": (num_envs, BASE),
         },
         parameters={name: (num_envs, size) for name, size in sizes.items()},
     )

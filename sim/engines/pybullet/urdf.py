@@ -7,6 +7,8 @@ the joint, that turns `GEAR` times as fast; seen through the gear its inertia is
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
+from contract.rotations import euler_from_quat
+
 # The flywheel's inertia is the armature over the square of this. What it does other than resist its joint, which is the
 # whole of what armature means in MuJoCo, is smaller by the factor itself.
 GEAR = 1000.0
@@ -14,10 +16,16 @@ GEAR = 1000.0
 
 @dataclass(frozen=True)
 class Inertial:
-    """What parameters change: mass of the base in kg, its centre in the base's frame in m, armature in kg m^2."""
+    """What parameters change about masses.
 
-    mass: float
-    com: tuple[float, ...]
+    Attributes:
+        base: as `Batch.base` has it.
+        links: factors on mass and inertia of what each joint moves.
+        armature: kg m^2, of each joint.
+    """
+
+    base: tuple[float, ...]
+    links: tuple[float, ...]
     armature: tuple[float, ...]
 
 
@@ -54,15 +62,26 @@ def one_geom_a_link(urdf: str) -> tuple[str, dict[str, str]]:
 def with_inertial(urdf: str, joints: tuple[str, ...], inertial: Inertial) -> str:
     """The URDF with that base, and a rotor for each of `joints` that has armature."""
     root = ET.fromstring(urdf)
-    base = _find(root, "link/inertial")
-    _find(base, "mass").set("value", repr(inertial.mass))
-    _find(base, "origin").set("xyz", " ".join(map(repr, inertial.com)))
-    for name, armature in zip(joints, inertial.armature, strict=True):
+    base, (mass, x, y, z, *rest) = _find(root, "link/inertial"), inertial.base
+    _find(base, "mass").set("value", repr(mass))
+    _find(base, "origin").set("xyz", " ".join(map(repr, (x, y, z))))
+    _find(base, "origin").set("rpy", " ".join(map(repr, euler_from_quat(rest[3:]).tolist())))
+    for axis, moment in zip("xyz", rest[:3], strict=True):
+        _find(base, "inertia").set(f"i{axis}{axis}", repr(moment))
+    for name, armature, factor in zip(joints, inertial.armature, inertial.links, strict=True):
+        joint = _find(root, f"joint[@name='{name}']")
+        _scale(_find(root, f"link[@name='{_find(joint, 'child').attrib['link']}']/inertial"), factor)
         if armature > 0.0:
-            joint = _find(root, f"joint[@name='{name}']")
             parent, inertia = _find(joint, "parent").attrib["link"], armature / GEAR**2
             _add_link(root, rotor_of(name), parent, "continuous", inertia, **_find(joint, "origin").attrib)
     return ET.tostring(root, encoding="unicode")
+
+
+def _scale(inertial: ET.Element, factor: float) -> None:
+    """Mass and moments of inertia, times a factor."""
+    for element in (_find(inertial, "mass"), _find(inertial, "inertia")):
+        for name, value in element.attrib.items():
+            element.set(name, repr(factor * float(value)))
 
 
 def _add_link(root: ET.Element, name: str, parent: str, kind: str, inertia: float = 0.0, **origin: str) -> ET.Element:

@@ -4,6 +4,7 @@ Bullet remembers more than positions and velocities: cached contacts and the ord
 step therefore begins with the state written anew and the contacts forgotten, so that equal states have equal futures.
 """
 
+import math
 import tempfile
 from typing import Any
 
@@ -40,7 +41,6 @@ class World:
         self._client = pybullet.connect(pybullet.DIRECT)
         if self._client < 0:
             raise LandbridgeError("engine pybullet: a process holds 1024 environments at most: use more processes")
-        self._call("setGravity", 0.0, 0.0, -GRAVITY)
         self._call(
             "setPhysicsEngineParameter",
             fixedTimeStep=self._dt,
@@ -68,22 +68,34 @@ class World:
         """Make the robot what the row's parameters say."""
         spec, value = self._spec, self._parameters
         inertial = Inertial(
-            mass=spec.base_mass + float(value["payload_mass"][0]),
-            com=tuple((spec.base_com + value["base_com"]).tolist()),
+            base=tuple(self._batch.base[self._row].tolist()),
+            links=tuple(value["link_mass_factor"].tolist()),
             armature=tuple(value["joint_armature"].tolist()),
         )
         if inertial != self._inertial:
             self._load(inertial)
-        given = float(value["friction"][0])
+        given, bounce = float(value["friction"][0]), float(value["restitution"][0])
         nominal = abs(given - spec.friction) < _SAME
+        factor = dict.fromkeys(self._geom_links, 1.0)
+        if spec.feet:
+            factor |= dict(zip(self._foot_links, value["foot_friction_factor"].tolist(), strict=True))
         for link, own in zip(self._geom_links, spec.geom_friction, strict=True):
-            self._call("changeDynamics", self._body, link, lateralFriction=own if nominal else given)
+            friction = factor[link] * (own if nominal else given)
+            self._call("changeDynamics", self._body, link, lateralFriction=friction, restitution=bounce)
+        stops = spec.stops + np.outer(value["joint_stop_margin"], (1.0, -1.0))
+        for joint, (lower, upper) in zip(self._joints, stops.tolist(), strict=True):
+            if math.isfinite(lower) and math.isfinite(upper):
+                self._call("changeDynamics", self._body, joint, jointLowerLimit=lower, jointUpperLimit=upper)
+        gravity = value["gravity_offset"] + (0.0, 0.0, -GRAVITY)
+        self._call("setGravity", *gravity.tolist())
+        self._force, self._torque = value["base_force"].tolist(), value["base_torque"].tolist()
+        self._pulled = any((*self._force, *self._torque))
         # A motor that wants to stand still, and is as weak as the friction.
         joints, weak = self._joints, value["joint_friction"].tolist()
         self._call("setJointMotorControlArray", self._body, joints, pybullet.VELOCITY_CONTROL, forces=weak)
         strength = value["motor_strength"]
         kp, kd = strength * value["kp_factor"] * spec.kp, strength * value["kd_factor"] * spec.kd
-        limit, damping = strength * spec.effort, value["joint_damping"]
+        limit, damping = strength * (1.0 - value["battery_sag"]) * spec.effort, value["joint_damping"]
         self._motors = tuple(zip(kp.tolist(), kd.tolist(), limit.tolist(), damping.tolist(), strict=True))
 
     def _load(self, inertial: Inertial) -> None:
@@ -147,6 +159,8 @@ class World:
                 self._call(
                     "setJointMotorControlArray", self._body, self._joints, pybullet.TORQUE_CONTROL, forces=torques
                 )
+                if self._pulled:
+                    self._pull()
                 self._call("stepSimulation")
                 if last:
                     self._feel(batch.contact[row])
@@ -187,6 +201,12 @@ class World:
         linear, angular = self._call("getBaseVelocity", self._body)
         joints = [reading[0] for reading in readings] + [reading[1] for reading in readings]
         return [*position, *orientation, *linear, *angular, *joints]
+
+    def _pull(self) -> None:
+        """Let what pulls at the base do so in the next substep."""
+        centre, _ = self._call("getBasePositionAndOrientation", self._body)
+        self._call("applyExternalForce", self._body, -1, self._force, centre, pybullet.WORLD_FRAME)
+        self._call("applyExternalTorque", self._body, -1, self._torque, pybullet.WORLD_FRAME)
 
     def _feel(self, forces: np.ndarray) -> None:
         """Add this substep's share of the mean normal force on each geom to `forces` (G,) N."""
