@@ -20,7 +20,8 @@ class Identify:
     by the range to look in, =LOW,HIGH; else it is that of --prior. Writes identification.json, randomisation.json and
     pictures.
 
-    `landbridge excite` makes such a recording; `landbridge train RECIPE --randomisation FILE` draws from what comes out.
+    `landbridge excite` makes such a recording, and `landbridge train RECIPE --randomisation FILE` draws from what
+    comes out.
 
     Examples:
         landbridge identify runs/excite/run-20260102-030405.mcap --parameters motor_strength:component action_delay
